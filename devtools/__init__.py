@@ -1,0 +1,1 @@
+"""What a developer runs and Azure never sees: host, simulator, storage, bench."""

@@ -1,0 +1,53 @@
+"""Runs an ASGI app on a free port of this process, on its own thread and event loop: for tests and benches."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+ASGIApp = Callable[
+    [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+
+
+def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
+    """A bound, listening socket; port 0 lets the system choose a free one (`getsockname()[1]`)."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    sock.listen(2048)
+    return sock
+
+
+def server(app: ASGIApp, **settings: Any) -> uvicorn.Server:
+    """A quiet uvicorn server for `app`; the lifespan protocol is off and the idle connection kept 75 s."""
+    config = uvicorn.Config(
+        app, **{"log_level": "warning", "access_log": False, "server_header": False, "lifespan": "off",
+                "timeout_keep_alive": 75, "timeout_graceful_shutdown": 2, **settings}
+    )  # fmt: skip
+    return uvicorn.Server(config)
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """Serves `app` until the block ends; yields its base URL, `http://127.0.0.1:PORT`."""
+    sock = listen()
+    uvicorn_server = server(app, timeout_graceful_shutdown=1)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(uvicorn_server.serve(sockets=[sock])), name="asgi", daemon=True
+    )
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        uvicorn_server.should_exit = True
+        thread.join(timeout=10)
+        sock.close()
