@@ -98,7 +98,7 @@ class BadRequest(SpillwayError):
 
     status = 400
     type = "invalid_request_error"
-    code = None
+    code: str | None = None
 
 
 class ContentFiltered(BadRequest):
@@ -149,9 +149,7 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
     def __init__(self, model: str, available: Sequence[str]) -> None:
-        shown = ", ".join(available[:20]) + (
-            f" and {len(available) - 20} more" if len(available) > 20 else ""
-        )
+        shown = ", ".join(available[:20]) + (f" and {len(available) - 20} more" if len(available) > 20 else "")
         super().__init__(
             f"The model {_quoted(model)} does not exist here or you do not have access to it. "
             f"Available models: {shown or 'none'}.",
@@ -168,9 +166,7 @@ class MethodNotAllowed(SpillwayError):
 
     def __init__(self, method: str, path: str, allow: Sequence[str]) -> None:
         allowed = ", ".join(allow)
-        super().__init__(
-            f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}
-        )
+        super().__init__(f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed})
 
 
 class PayloadTooLarge(SpillwayError):
