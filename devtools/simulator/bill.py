@@ -1,0 +1,63 @@
+"""The simulator's own bill: what Azure would charge, one line per billable attempt.
+
+Billable: a buffered answer, once generated, whether the client is still there or not; a stream, for what was
+generated until its client left; a filtered prompt (400), for its prompt. Not billable: every other error.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+LINES_MAX = 1_000_000
+
+
+@dataclass(slots=True)
+class Line:
+    """One attempt. `time` is unix seconds; `finished` says that generation ran to its end."""
+
+    seq: int
+    time: float
+    resource: str
+    deployment: str
+    model: str
+    operation: str
+    api_version: str
+    surface: str
+    stream: bool
+    status: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    finished: bool = False
+    client_request_id: str | None = None
+
+
+class Bill:
+    """The lines of the last LINES_MAX attempts; `seq` never starts again."""
+
+    def __init__(self) -> None:
+        self._lines: deque[Line] = deque(maxlen=LINES_MAX)
+        self._seq = 0
+
+    def open(self, **values: Any) -> Line:
+        """A new line with the fields of Line, except `seq`; it may be changed while its stream runs."""
+        self._seq += 1
+        line = Line(seq=self._seq, **values)
+        self._lines.append(line)
+        return line
+
+    def clear(self) -> None:
+        self._lines.clear()
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"lines": [...], "count", "prompt_tokens", "cached_tokens", "completion_tokens"}`."""
+        return {
+            "lines": [asdict(line) for line in self._lines],
+            "count": len(self._lines),
+            "prompt_tokens": sum(line.prompt_tokens for line in self._lines),
+            "cached_tokens": sum(line.cached_tokens for line in self._lines),
+            "completion_tokens": sum(line.completion_tokens for line in self._lines),
+        }

@@ -1,0 +1,160 @@
+"""The `/_sim` routes: what a test reads from the simulator and tells it. JSON in, JSON out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request as WebRequest
+from starlette.responses import Response
+from starlette.routing import Route
+
+from devtools.simulator import resources
+from devtools.simulator.resources import SettingsError
+from devtools.simulator.world import World
+
+Handler = Callable[[World, WebRequest, dict[str, Any]], Any]
+PREFIX = "/_sim"
+
+
+def control_app(world: World) -> Starlette:
+    """The control routes over one world."""
+    return Starlette(routes=[
+        Route(PREFIX + path, _endpoint(world, handler), methods=[method]) for method, path, handler in ROUTES
+    ])  # fmt: skip
+
+
+def _endpoint(world: World, handler: Handler) -> Callable[[WebRequest], Awaitable[Response]]:
+    async def endpoint(request: WebRequest) -> Response:
+        raw = await request.body()
+        try:
+            settings = orjson.loads(raw) if raw else {}
+            if not isinstance(settings, dict):
+                raise SettingsError("the body must be a JSON object")
+            return _json(200, handler(world, request, settings))
+        except KeyError as error:
+            return _json(404, {"error": f"no such thing: {error.args[0]}"})
+        except (SettingsError, TypeError, ValueError) as error:
+            return _json(400, {"error": str(error)})
+
+    return endpoint
+
+
+def _json(status: int, body: object) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def _health(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return {"ok": True, "resources": sorted(world.resources), "seed": world.seed}
+
+
+def _reset(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    world.reset()
+    return {"ok": True}
+
+
+def _advance(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    world.advance(float(settings.get("seconds", 0)))
+    return {"ok": True}
+
+
+def _bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return world.bill.to_json()
+
+
+def _clear_bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    world.bill.clear()
+    return {"ok": True}
+
+
+def _requests(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return world.recorder.to_json()
+
+
+def _clear_requests(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    world.recorder.clear()
+    return {"ok": True}
+
+
+def _faults(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return world.faults.to_json()
+
+
+def _add_fault(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return {"id": world.faults.add(settings).id}
+
+
+def _clear_faults(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    world.faults.clear()
+    return {"ok": True}
+
+
+def _resources(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return {name: resource.to_json() for name, resource in world.resources.items()}
+
+
+def _put_resource(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    name = request.path_params["name"]
+    world.resources[name] = resources.resource_from(name, settings)
+    return world.resources[name].to_json()
+
+
+def _delete_resource(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    del world.resources[request.path_params["name"]]
+    return {"ok": True}
+
+
+def _put_deployment(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    deployments = world.resources[request.path_params["name"]].deployments
+    deployments[request.path_params["deployment"]] = resources.deployment_from(settings)
+    return {"ok": True}
+
+
+def _patch_deployment(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    name = request.path_params["deployment"]
+    deployments = world.resources[request.path_params["name"]].deployments
+    deployments[name] = resources.deployment_from(settings, deployments[name])
+    return {"ok": True}
+
+
+def _delete_deployment(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    del world.resources[request.path_params["name"]].deployments[request.path_params["deployment"]]
+    return {"ok": True}
+
+
+def _identity(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return world.identity.to_json()
+
+
+def _put_identity(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    world.identity.configure(settings)
+    return world.identity.to_json()
+
+
+def _revoke(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return {"revoked": world.identity.revoke()}
+
+
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/health", _health),
+    ("POST", "/reset", _reset),
+    ("POST", "/advance", _advance),
+    ("GET", "/bill", _bill),
+    ("DELETE", "/bill", _clear_bill),
+    ("GET", "/requests", _requests),
+    ("DELETE", "/requests", _clear_requests),
+    ("GET", "/faults", _faults),
+    ("POST", "/faults", _add_fault),
+    ("DELETE", "/faults", _clear_faults),
+    ("GET", "/resources", _resources),
+    ("PUT", "/resources/{name}", _put_resource),
+    ("DELETE", "/resources/{name}", _delete_resource),
+    ("PUT", "/resources/{name}/deployments/{deployment}", _put_deployment),
+    ("PATCH", "/resources/{name}/deployments/{deployment}", _patch_deployment),
+    ("DELETE", "/resources/{name}/deployments/{deployment}", _delete_deployment),
+    ("GET", "/identity", _identity),
+    ("PUT", "/identity", _put_identity),
+    ("POST", "/identity/revoke", _revoke),
+)

@@ -1,0 +1,59 @@
+"""What a test may ask of the model, in a line of the last user message: `[[sim chunks=200 delay_ms=5]]`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Any
+
+from devtools.simulator import errors
+
+_LINE = re.compile(r"\[\[sim\s+([^\]]*)\]\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """The words of a directive line.
+
+    `chunks`: how many deltas the answer has (default: by the prompt, 12 to 60). `chunk_bytes`: the size of each
+    delta's text (default: one word, one token). `delay_ms` between chunks, `first_ms` before the first byte; a
+    buffered answer takes as long as its stream would. `lang`: `en`, `zh` (three bytes a character) or `odd` (emoji,
+    quotes, line separators, things that look like SSE). `reasoning`: reasoning tokens. `filter` or `filter=prompt`
+    filters the prompt, `filter=output` the answer.
+    """
+
+    chunks: int | None = None
+    chunk_bytes: int | None = None
+    delay_ms: float | None = None
+    first_ms: float | None = None
+    lang: str = "en"
+    reasoning: int | None = None
+    filter: str = ""
+
+
+NONE = Directives()
+_NAMES = frozenset(field.name for field in fields(Directives))
+_NUMBERS = _NAMES - {"lang", "filter"}
+_CHOICES = {"lang": ("en", "zh", "odd"), "filter": ("prompt", "output")}
+
+
+def parse(text: str) -> Directives:
+    """The directives in a message; raises AzureError 400 for one that is not understood."""
+    if "[[sim" not in text:
+        return NONE
+    values: dict[str, Any] = {}
+    for words in _LINE.findall(text):
+        for word in words.split():
+            name, _, value = word.partition("=")
+            values[name] = _value(name, value)
+    return Directives(**values)
+
+
+def _value(name: str, value: str) -> object:
+    if name == "filter" and not value:
+        return "prompt"
+    if name in _NUMBERS and re.fullmatch(r"\d{1,7}", value):
+        return int(value)
+    if value in _CHOICES.get(name, ()):
+        return value
+    raise errors.invalid_request(f"Simulator: the directive {name}={value} is not understood.", "messages")

@@ -1,0 +1,75 @@
+"""What passes through the simulator: a request, the call it makes, and the reply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from devtools.simulator.bill import Line
+from devtools.simulator.resources import Deployment, Resource
+
+if TYPE_CHECKING:
+    from devtools.simulator.limits import Limit
+    from devtools.simulator.world import World
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+SSE_DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request, read to its end. Header names are lower case; `path` is as sent, undecoded."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+class Event(NamedTuple):
+    """One piece of a stream: its bytes, and the tokens that were generated when it leaves."""
+
+    data: bytes
+    tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer: buffered (`body`) or streamed (`events`). `first_ms` passes before its first byte of body.
+
+    `line` is its line in the bill, open while the stream runs; `limit` admitted the call for `estimate` tokens and
+    is told the real ones at the end. `broken` says that a fault cut generation short.
+    """
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    events: list[Event] | None = None
+    first_ms: float = 0.0
+    delay_ms: float = 0.0
+    line: Line | None = None
+    limit: Limit | None = None
+    estimate: int = 0
+    broken: bool = False
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to an operation, with everything that its handler may need.
+
+    `body` is the parsed JSON of a JSON operation, `params` what the path's template matched.
+    """
+
+    world: World
+    request: Request
+    operation: str
+    surface: str
+    api_version: str
+    resource: Resource
+    deployment_name: str = ""
+    deployment: Deployment | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)

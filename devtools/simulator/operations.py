@@ -1,0 +1,67 @@
+"""The table of operations. To add an endpoint: write its module with `async def serve(call) -> Reply`, add a row."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from devtools.simulator import chat, model_list
+from devtools.simulator.exchange import Call, Reply
+from devtools.simulator.surfaces import CLASSIC, EXTENSIONS, V1, Address
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One endpoint. `path` is what follows the surface, with `{name}` segments.
+
+    `deployed`: it runs on a deployment, named by the path on classic and by the body's `model` on v1, and its body
+    is JSON. `since`: the date of the first classic api-version that has it. `permission`: what an Entra identity's
+    role must allow.
+    """
+
+    name: str
+    method: str
+    path: str
+    serve: Callable[[Call], Awaitable[Reply]]
+    deployed: bool = False
+    surfaces: tuple[str, ...] = (CLASSIC, V1)
+    since: str = "2022-12-01"
+    permission: str = "inference"
+
+
+OPERATIONS = (
+    Operation("chat/completions", "POST", "chat/completions", chat.serve, deployed=True,
+              surfaces=(CLASSIC, EXTENSIONS, V1), since="2023-03-15"),
+    Operation("models", "GET", "models", model_list.serve_list),
+    Operation("models", "GET", "models/{model}", model_list.serve_one),
+)  # fmt: skip
+_BY_LENGTH: dict[tuple[str, int], list[tuple[Operation, list[str]]]] = {}
+for _operation in OPERATIONS:
+    _segments = _operation.path.split("/")
+    _BY_LENGTH.setdefault((_operation.method, len(_segments)), []).append((_operation, _segments))
+
+
+def find(method: str, address: Address) -> tuple[Operation, dict[str, str]] | None:
+    """The operation of a method and address, with what its path's `{name}` segments matched."""
+    parts = address.tail.split("/")
+    for operation, segments in _BY_LENGTH.get((method, len(parts)), ()):
+        if address.surface not in operation.surfaces:
+            continue
+        if address.surface != V1 and operation.deployed != (address.deployment is not None):
+            continue
+        params = _match(segments, parts)
+        if params is not None:
+            return operation, params
+    return None
+
+
+def _match(segments: list[str], parts: list[str]) -> dict[str, str] | None:
+    params: dict[str, str] = {}
+    for segment, part in zip(segments, parts, strict=True):
+        if segment.startswith("{"):
+            if not part:
+                return None
+            params[segment.strip("{}")] = part
+        elif segment != part:
+            return None
+    return params

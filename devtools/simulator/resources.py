@@ -1,0 +1,134 @@
+"""Azure OpenAI resources and their deployments, as data that tests may change while the simulator runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from devtools.simulator.models import MODELS, Model
+
+RATELIMIT_HEADERS = ("standard", "minus_one", "none")
+CONTENT_FILTERS = ("default", "asynchronous")
+
+
+class SettingsError(ValueError):
+    """A resource, deployment, fault or identity setting that the simulator does not understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment of a base model.
+
+    `tpm` tokens and `rpm` requests a minute (None = unlimited; on a provisioned sku `tpm` is what the PTUs process).
+    `rpm_window_s`: Azure evaluates RPM over 1 s or 10 s. `first_ms` and `delay_ms`: time to the first byte and
+    between chunks. `ratelimit_headers`: `standard`, `minus_one` (all -1, no retry-after) or `none`.
+    `ratelimit_in_stream`: a stream over its limit answers 200 and tells in an event.
+    """
+
+    model: str
+    version: str = ""
+    sku: str = "Standard"
+    tpm: int | None = None
+    rpm: int | None = None
+    rpm_window_s: float = 10.0
+    content_filter: str = "default"
+    ratelimit_headers: str = "standard"
+    ratelimit_in_stream: bool = False
+    first_ms: float = 0.0
+    delay_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise SettingsError(f"unknown model {self.model!r}; known: {', '.join(sorted(MODELS))}")
+        if self.ratelimit_headers not in RATELIMIT_HEADERS:
+            raise SettingsError(f"ratelimit_headers must be one of {RATELIMIT_HEADERS}")
+        if self.content_filter not in CONTENT_FILTERS:
+            raise SettingsError(f"content_filter must be one of {CONTENT_FILTERS}")
+
+    @property
+    def provisioned(self) -> bool:
+        """Whether PTUs serve it: a leaky bucket instead of windows."""
+        return "Provisioned" in self.sku
+
+    @property
+    def base(self) -> Model:
+        """The base model, in this deployment's version."""
+        model = MODELS[self.model]
+        return replace(model, version=self.version) if self.version else model
+
+
+@dataclass(slots=True)
+class Resource:
+    """One Azure OpenAI resource. `local_auth` False answers keys with 403, as `disableLocalAuth` does."""
+
+    name: str
+    keys: tuple[str, ...]
+    region: str = "East US"
+    local_auth: bool = True
+    deployments: dict[str, Deployment] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "keys": list(self.keys),
+            "region": self.region,
+            "local_auth": self.local_auth,
+            "deployments": {name: asdict(deployment) for name, deployment in self.deployments.items()},
+        }
+
+
+_DEPLOYMENT_FIELDS = frozenset(f.name for f in fields(Deployment))
+_RESOURCE_FIELDS = frozenset({"keys", "region", "local_auth", "deployments"})
+
+
+def deployment_from(data: Mapping[str, Any], base: Deployment | None = None) -> Deployment:
+    """A deployment from its JSON; `base` gives the values that are not named. Raises SettingsError."""
+    unknown = set(data) - _DEPLOYMENT_FIELDS
+    if unknown:
+        raise SettingsError(f"unknown deployment settings: {', '.join(sorted(unknown))}")
+    if base is not None:
+        return replace(base, **data)
+    if "model" not in data:
+        raise SettingsError("a deployment needs a model")
+    return Deployment(**data)
+
+
+def resource_from(name: str, data: Mapping[str, Any]) -> Resource:
+    """A resource from its JSON, `{keys?, region?, local_auth?, deployments?}`; no keys means `sim-key-<name>`."""
+    unknown = set(data) - _RESOURCE_FIELDS
+    if unknown:
+        raise SettingsError(f"unknown resource settings: {', '.join(sorted(unknown))}")
+    return Resource(
+        name=name,
+        keys=tuple(data.get("keys") or (f"sim-key-{name}",)),
+        region=data.get("region", "East US"),
+        local_auth=data.get("local_auth", True),
+        deployments={key: deployment_from(value) for key, value in data.get("deployments", {}).items()},
+    )
+
+
+DEFAULT_REGIONS = {"east": "East US", "west": "West US", "sweden": "Sweden Central"}
+DEFAULT_DEPLOYMENTS: dict[str, Deployment] = {
+    "gpt-4o": Deployment("gpt-4o", sku="GlobalStandard"),
+    "gpt-4o-mini": Deployment("gpt-4o-mini", sku="GlobalStandard"),
+    "gpt-4.1": Deployment("gpt-4.1", sku="GlobalStandard"),
+    "gpt-5": Deployment("gpt-5", sku="GlobalStandard"),
+    "o3-mini": Deployment("o3-mini", sku="GlobalStandard"),
+    "o4-mini": Deployment("o4-mini", sku="GlobalStandard"),
+    "o1": Deployment("o1", sku="GlobalStandard"),
+    "my-o3-deployment": Deployment("o3", sku="GlobalStandard"),
+    "demo1-gpt4o": Deployment("gpt-4o"),
+    "chatgpt-v-2": Deployment("gpt-35-turbo"),
+    "chatgpt-functioncalling": Deployment("gpt-35-turbo"),
+    "azure-openai-4o-audio": Deployment("gpt-4o-audio-preview", sku="GlobalStandard"),
+    "text-embedding-3-small": Deployment("text-embedding-3-small"),
+    "gpt-4o-ptu": Deployment("gpt-4o", sku="ProvisionedManaged", tpm=250_000),
+}
+
+
+def defaults() -> dict[str, Resource]:
+    """The resources of a simulator that was given no settings: `east`, `west` and `sweden`, all alike."""
+    return {
+        name: Resource(name, (f"sim-key-{name}",), region, deployments=dict(DEFAULT_DEPLOYMENTS))
+        for name, region in DEFAULT_REGIONS.items()
+    }
