@@ -1,0 +1,60 @@
+"""The whole configuration, resolved and frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.config.entry import Entry, Match
+from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings
+
+NUM_RETRIES_DEFAULT = 2  # openai-python's DEFAULT_MAX_RETRIES
+
+
+@dataclass(frozen=True)
+class Config:
+    """`entries` in the file's order; `aliases` from alias to model_name; `warnings` to be logged once at start.
+
+    `source` is the file's name or `environment`. `master_key` is SPILLWAY_MASTER_KEY, else
+    general_settings.master_key; it is kept out of the repr.
+    """
+
+    entries: tuple[Entry, ...]
+    aliases: Mapping[str, str]
+    hidden_aliases: frozenset[str]
+    router_settings: RouterSettings
+    litellm_settings: LitellmSettings
+    general_settings: GeneralSettings
+    warnings: tuple[str, ...] = ()
+    source: str = ""
+    master_key: str | None = field(default=None, repr=False)
+
+    @property
+    def num_retries(self) -> int:
+        """Retries after the first attempt: router_settings', else litellm_settings', else 2."""
+        for value in (self.router_settings.num_retries, self.litellm_settings.num_retries):
+            if value is not None:
+                return value
+        return NUM_RETRIES_DEFAULT
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Every model_name and every alias that is not hidden, once each, in the file's order; wildcards included."""
+        shown = (alias for alias in self.aliases if alias not in self.hidden_aliases)
+        return tuple(dict.fromkeys([*(entry.model_name for entry in self.entries), *shown]))
+
+    def matches(self, requested: str) -> tuple[Match, ...]:
+        """The entries that serve `requested`: its alias or exact name, else the most specific wildcard that fits."""
+        name = self.aliases.get(requested, requested)
+        exact = tuple(
+            Match(entry, entry.model) for entry in self.entries if entry.model_name == name and "*" not in name
+        )
+        if exact:
+            return exact
+        patterns = {entry.model_name for entry in self.entries if "*" in entry.model_name}
+        for pattern in sorted(patterns, key=lambda text: (-len(text), text)):
+            group = [(entry, entry.match(name)) for entry in self.entries if entry.model_name == pattern]
+            fitting = tuple(Match(entry, model) for entry, model in group if model is not None)
+            if fitting:
+                return fitting
+        return ()

@@ -1,0 +1,186 @@
+"""Which credential an entry uses.
+
+1. `auth`, when written, decides; what it needs comes from the entry, else from the environment.
+2. Else the entry's own: api_key, then azure_ad_token, then client_secret, then azure_username.
+3. Else, only when the entry names no credential and no identity at all, the environment in the same order:
+   AZURE_OPENAI_API_KEY or AZURE_API_KEY, AZURE_AD_TOKEN, AZURE_CLIENT_SECRET with AZURE_TENANT_ID and
+   AZURE_CLIENT_ID, AZURE_USERNAME and AZURE_PASSWORD with AZURE_CLIENT_ID.
+4. Else DefaultAzureCredential.
+
+So an entry with a credential of its own never takes up a key that belongs to another resource; the environment only
+completes the kind that was chosen (a tenant_id, say). OpenAI entries have keys only: api_key or OPENAI_API_KEY.
+`AZURE_API_TYPE=azure_ad` makes a key that comes from AZURE_API_KEY or AZURE_OPENAI_API_KEY a token.
+"""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from shared.config.entry import CredentialKind, Credentials
+from shared.config.environment import Environment
+from shared.config.params import CredentialValues
+from shared.config.problems import Problems
+
+KEY_VARIABLES = ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY")
+
+_KINDS: dict[str, CredentialKind] = {"key": "api_key"}
+_WRITTEN_AS = {
+    "api_key": "api_key",
+    "token": "azure_ad_token",
+    "client_secret": "client_secret",
+    "username_password": "azure_username",
+}
+
+
+def azure(
+    own: CredentialValues, environ: Environment, path: str, problems: Problems, key_variable: str | None = None
+) -> Credentials | None:
+    """The credentials of an Azure entry, or None after a problem was added.
+
+    `key_variable` is the environment variable that `api_key` was read from, if any.
+    """
+    key_is_token = (environ.first("AZURE_API_TYPE") or "").lower() in ("azure_ad", "azuread")
+    kinds = _written(own)
+    if own.auth is not None:
+        kind = _KINDS.get(own.auth) or _kind(own.auth)
+        surplus = [name for name in kinds if name != kind]
+        if surplus:
+            names = " and ".join(_WRITTEN_AS[name] for name in surplus)
+            problems.warn(path, f"auth: {own.auth} is used; {names} has no effect.")
+    elif kinds:
+        kind = kinds[0]
+        if len(kinds) > 1:
+            rest = " and ".join(_WRITTEN_AS[name] for name in kinds[1:])
+            problems.warn(path, f"{_WRITTEN_AS[kind]} is used; {rest} has no effect.")
+    else:
+        found = _from_environment(own, environ, path, problems)
+        if found is None:
+            return None
+        kind = found
+    credentials = _complete(kind, own, environ, path, problems)
+    if credentials is None:
+        return None
+    from_environment = own.api_key is None or key_variable in KEY_VARIABLES
+    if credentials.kind == "api_key" and key_is_token and from_environment and own.auth != "key":
+        return _token(credentials.api_key, path, problems)
+    return credentials
+
+
+def openai(own: CredentialValues, environ: Environment, path: str, problems: Problems) -> Credentials | None:
+    """The key of an OpenAI entry, or None after a problem was added."""
+    if own.auth not in (None, "key"):
+        problems.add(f"{path}.auth", f"found {own.auth!r}, expected key: OpenAI models have keys only.")
+        return None
+    key = own.api_key or _secret(environ, "OPENAI_API_KEY")
+    if key is None:
+        problems.add(f"{path}.api_key", "is missing; write it or set OPENAI_API_KEY.")
+        return None
+    return Credentials("api_key", api_key=key)
+
+
+def _written(own: CredentialValues) -> list[CredentialKind]:
+    present: list[tuple[CredentialKind, object]] = [
+        ("api_key", own.api_key),
+        ("token", own.azure_ad_token),
+        ("client_secret", own.client_secret),
+        ("username_password", own.azure_username or own.azure_password),
+    ]
+    return [kind for kind, value in present if value is not None]
+
+
+def _kind(auth: str) -> CredentialKind:
+    table: dict[str, CredentialKind] = {
+        "token": "token",
+        "client_secret": "client_secret",
+        "username_password": "username_password",
+        "managed_identity": "managed_identity",
+        "default": "default",
+    }
+    return table[auth]
+
+
+def _from_environment(
+    own: CredentialValues, environ: Environment, path: str, problems: Problems
+) -> CredentialKind | None:
+    identity = own.client_id is not None or own.tenant_id is not None
+    if not identity and environ.first(*KEY_VARIABLES):
+        return "api_key"
+    if not identity and environ.first("AZURE_AD_TOKEN"):
+        return "token"
+    tenant = own.tenant_id or environ.first("AZURE_TENANT_ID")
+    client = own.client_id or environ.first("AZURE_CLIENT_ID")
+    if tenant and client and environ.first("AZURE_CLIENT_SECRET"):
+        return "client_secret"
+    if client and environ.first("AZURE_USERNAME") and environ.first("AZURE_PASSWORD"):
+        return "username_password"
+    if identity:
+        problems.add(
+            path,
+            "found client_id or tenant_id without a credential, expected client_secret, or azure_username and "
+            "azure_password, or auth: managed_identity (or default).",
+        )
+        return None
+    return "default"
+
+
+def _complete(
+    kind: CredentialKind, own: CredentialValues, environ: Environment, path: str, problems: Problems
+) -> Credentials | None:
+    """The chosen kind with everything it needs; what is missing becomes a problem each."""
+    tenant = own.tenant_id or environ.first("AZURE_TENANT_ID")
+    client = own.client_id or environ.first("AZURE_CLIENT_ID")
+    if kind == "api_key":
+        key = own.api_key or _secret(environ, *KEY_VARIABLES)
+        return _checked(Credentials(kind, api_key=key), path, problems, api_key=("AZURE_API_KEY", key))
+    if kind == "token":
+        token = own.azure_ad_token or _secret(environ, "AZURE_AD_TOKEN")
+        if token is None:
+            return _checked(Credentials(kind), path, problems, azure_ad_token=("AZURE_AD_TOKEN", None))
+        return _token(token, path, problems)
+    if kind == "client_secret":
+        secret = own.client_secret or _secret(environ, "AZURE_CLIENT_SECRET")
+        return _checked(
+            Credentials(kind, tenant_id=tenant, client_id=client, client_secret=secret),
+            path,
+            problems,
+            tenant_id=("AZURE_TENANT_ID", tenant),
+            client_id=("AZURE_CLIENT_ID", client),
+            client_secret=("AZURE_CLIENT_SECRET", secret),
+        )
+    if kind == "username_password":
+        username = own.azure_username or environ.first("AZURE_USERNAME")
+        password = own.azure_password or _secret(environ, "AZURE_PASSWORD")
+        return _checked(
+            Credentials(kind, tenant_id=tenant, client_id=client, username=username, password=password),
+            path,
+            problems,
+            client_id=("AZURE_CLIENT_ID", client),
+            azure_username=("AZURE_USERNAME", username),
+            azure_password=("AZURE_PASSWORD", password),
+        )
+    return Credentials(kind, client_id=client)
+
+
+def _checked(
+    credentials: Credentials, path: str, problems: Problems, **needed: tuple[str, object]
+) -> Credentials | None:
+    missing = [(key, variable) for key, (variable, value) in needed.items() if value is None]
+    for key, variable in missing:
+        problems.add(f"{path}.{key}", f"is missing; write it or set {variable}.")
+    return None if missing else credentials
+
+
+def _token(token: SecretStr | None, path: str, problems: Problems) -> Credentials | None:
+    if token is not None and token.get_secret_value().startswith("oidc/"):
+        problems.add(
+            f"{path}.azure_ad_token",
+            "found an oidc/ reference, which is not supported, expected a token, or auth: default, which reads "
+            "AZURE_FEDERATED_TOKEN_FILE.",
+        )
+        return None
+    return Credentials("token", token=token)
+
+
+def _secret(environ: Environment, *names: str) -> SecretStr | None:
+    value = environ.first(*names)
+    return None if value is None else SecretStr(value)

@@ -1,0 +1,64 @@
+"""The kinds of value that the configuration's fields are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from shared.config.versions import is_api_version
+
+SECONDS_MAX = 86_400
+
+
+class Section(BaseModel):
+    """A frozen part of the file. Keys it has no field for are reported by `support.complaint`, not kept here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True, hide_input_in_errors=True)
+
+
+def _not_bool(value: Any) -> Any:
+    """YAML's `yes` is a bool, and a bool would pass for the number 1."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("float_type", "a number")
+    return value
+
+
+def _api_version(value: str) -> str:
+    if not is_api_version(value):
+        raise ValueError
+    return value
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError
+    return value
+
+
+def _header_safe(value: SecretStr) -> SecretStr:
+    """Keys and tokens travel in a header: printable ASCII without spaces."""
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError
+    return value
+
+
+def _name(value: Any) -> Any:
+    """An id may be written as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_printable)]
+Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
+ResourceName = Annotated[str, BeforeValidator(_name), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+HeaderSecret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_header_safe)]
+ApiVersion = Annotated[str, AfterValidator(_api_version)]
+Seconds = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=SECONDS_MAX, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=SECONDS_MAX, allow_inf_nan=False)]
+Amount = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[int, BeforeValidator(_not_bool), Field(gt=0, le=10**12)]
+Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=100)]
+Rank = Annotated[int, BeforeValidator(_not_bool), Field(ge=-(10**6), le=10**6)]

@@ -1,0 +1,257 @@
+"""From a file, or from the AZURE_* variables alone, to a `Config`; all problems are told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from shared.config import document, resolve
+from shared.config.config import Config
+from shared.config.entry import Entry
+from shared.config.environment import NODES_MAX, Environment, Expansion, TooLarge, expand
+from shared.config.fields import Section
+from shared.config.params import CredentialItem, CredentialValues
+from shared.config.problems import Problems
+from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings
+from shared.config.support import complaint
+from shared.errors import ConfigError
+
+S = TypeVar("S", bound=Section)
+
+APP_ROOT = Path(__file__).resolve().parents[2]
+SECTIONS = frozenset(
+    {
+        "model_list",
+        "router_settings",
+        "litellm_settings",
+        "general_settings",
+        "environment_variables",
+        "credential_list",
+    }
+)
+WHAT_TO_SET = (
+    "SPILLWAY_CONFIG: set it to the path of a config.yaml, or set AZURE_API_BASE to the endpoint of an Azure OpenAI "
+    "resource (with AZURE_API_KEY or AZURE_AD_TOKEN, or neither for DefaultAzureCredential)."
+)
+# Without a file, these make azure/<deployment>, azure_text/<deployment> and bare deployment names work.
+ENVIRONMENT_ITEMS = (
+    {"model_name": "azure/*", "litellm_params": {"model": "azure/*"}},
+    {"model_name": "azure_text/*", "litellm_params": {"model": "azure_text/*"}},
+    {"model_name": "*", "litellm_params": {"model": "azure/*"}},
+)
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """SPILLWAY_CONFIG's file (relative to the working directory, else to the app), else the AZURE_* variables.
+
+    ConfigError with every problem found. Blocking: it reads a file.
+    """
+    written = environ.get("SPILLWAY_CONFIG", "").strip()
+    if written:
+        return parse(_read(written), environ, source=Path(written).name)
+    if environ.get("AZURE_API_BASE", "").strip():
+        return from_environment(environ)
+    raise ConfigError([WHAT_TO_SET])
+
+
+def parse(text: str, environ: Mapping[str, str], source: str = "config") -> Config:
+    """The configuration in YAML `text`; `environ` serves os.environ/ references and the AZURE_* fallbacks."""
+    raw = document.read(text, source)
+    if raw is None:
+        raise ConfigError([f"{source}: is empty, expected a mapping with model_list."])
+    if not isinstance(raw, dict):
+        kind = "a list" if isinstance(raw, list) else "one value"
+        raise ConfigError([f"{source}: found {kind}, expected a mapping with model_list."])
+    expansion = Expansion()
+    own = _own_variables(raw, environ, expansion)
+    environment = Environment(environ, own)
+    rest = {key: value for key, value in raw.items() if key != "environment_variables"}
+    try:
+        tree = expand(rest, environment, "", expansion)
+    except TooLarge:
+        raise ConfigError([f"{source}: nests too deep or holds more than {NODES_MAX} values."]) from None
+    problems = Problems(expansion.references)
+    for path, name in expansion.unset.items():
+        problems.add(path, f"environment variable {name} is not set or empty.")
+    _check_own_variables(raw, own, expansion, problems)
+    return _config(tree, environment, environ, expansion, problems, source)
+
+
+def from_environment(environ: Mapping[str, str]) -> Config:
+    """Wildcard entries over AZURE_API_BASE and the other AZURE_* variables."""
+    tree: dict[Any, Any] = {"model_list": list(ENVIRONMENT_ITEMS)}
+    return _config(tree, Environment(environ), environ, Expansion(), Problems({}), "environment")
+
+
+def _config(
+    tree: dict[Any, Any],
+    environment: Environment,
+    process: Mapping[str, str],
+    expansion: Expansion,
+    problems: Problems,
+    source: str,
+) -> Config:
+    for key in tree:
+        text = complaint("", str(key), SECTIONS)
+        if text is not None:
+            problems.warn(str(key), text)
+    router = _section(RouterSettings, "router_settings", tree, problems)
+    litellm = _section(LitellmSettings, "litellm_settings", tree, problems)
+    general = _section(GeneralSettings, "general_settings", tree, problems)
+    named = _named_credentials(tree, problems)
+    context = resolve.Context(environment, expansion.references, problems, named, router, litellm, general)
+    entries = _entries(tree, context, source)
+    aliases, hidden = _aliases(router, entries, expansion, problems)
+    problems.raise_if_any()
+    if not entries:
+        raise ConfigError(["model_list: no entry is left, expected at least one for Azure OpenAI or OpenAI."])
+    key = process.get("SPILLWAY_MASTER_KEY", "").strip() or None
+    if key is None and general.master_key is not None:
+        key = general.master_key.get_secret_value()
+    return Config(
+        entries=entries,
+        aliases=MappingProxyType(aliases),
+        hidden_aliases=hidden,
+        router_settings=router,
+        litellm_settings=litellm,
+        general_settings=general,
+        warnings=problems.warnings,
+        source=source,
+        master_key=key,
+    )
+
+
+def _entries(tree: dict[Any, Any], context: resolve.Context, source: str) -> tuple[Entry, ...]:
+    problems = context.problems
+    if tree.get("model_list") is None:
+        problems.add("model_list", "is missing, expected a list of deployments.")
+        return ()
+    items = tree["model_list"]
+    if not isinstance(items, list):
+        problems.found("model_list", items, "a list of deployments")
+        return ()
+    if not items:
+        problems.add("model_list", "is empty, expected at least one deployment.")
+    paths = [source if source == "environment" else f"model_list[{i}]" for i in range(len(items))]
+    found = [resolve.entry(item, path, context) for item, path in zip(items, paths, strict=True)]
+    entries = tuple(entry for entry in found if entry is not None)
+    first: dict[str, str] = {}
+    for entry in entries:
+        if entry.id is None:
+            continue
+        if entry.id in first:
+            problems.add(
+                f"{entry.path}.model_info.id",
+                f"is the same as {first[entry.id]}.model_info.id, expected a different id for each entry.",
+            )
+        first.setdefault(entry.id, entry.path)
+    return entries
+
+
+def _aliases(
+    router: RouterSettings, entries: tuple[Entry, ...], expansion: Expansion, problems: Problems
+) -> tuple[dict[str, str], frozenset[str]]:
+    """`alias: model_name`, or `alias: {model: model_name, hidden: true}`. The model must exist; chains are refused."""
+    aliases: dict[str, str] = {}
+    hidden: set[str] = set()
+    for alias, value in router.model_group_alias.items():
+        path = f"router_settings.model_group_alias.{alias}"
+        if path in expansion.unset:
+            continue
+        target = value.get("model") if isinstance(value, dict) else value
+        if not isinstance(target, str):
+            problems.found(path, value, "a model_name, or a mapping with model and hidden")
+            continue
+        if not any(entry.model_name == target or entry.match(target) for entry in entries):
+            if not problems:  # an entry with a problem may be the one
+                problems.found(path, target, "a model_name of model_list")
+            continue
+        aliases[alias] = target
+        if isinstance(value, dict):
+            for key in value:
+                if key not in ("model", "hidden"):
+                    problems.warn(f"{path}.{key}", "is not a known key and has no effect.")
+            if value.get("hidden") is True:
+                hidden.add(alias)
+    return aliases, frozenset(hidden)
+
+
+def _section(model: type[S], name: str, tree: dict[Any, Any], problems: Problems) -> S:
+    """The section, or its defaults when it is not written or wrong (the problem then stops the start anyway)."""
+    raw = tree.get(name)
+    if raw is None:
+        return model()
+    return problems.validated(model, name, name, raw) or model()
+
+
+def _named_credentials(tree: dict[Any, Any], problems: Problems) -> dict[str, CredentialValues | None]:
+    raw = tree.get("credential_list")
+    named: dict[str, CredentialValues | None] = {}
+    if raw is None:
+        return named
+    if not isinstance(raw, list):
+        problems.found("credential_list", raw, "a list")
+        return named
+    for i, one in enumerate(raw):
+        path = f"credential_list[{i}]"
+        item = problems.validated(CredentialItem, "credential_list", path, one)
+        if item is None:
+            continue
+        if item.credential_name in named:
+            problems.add(f"{path}.credential_name", "is written twice, expected a different name for each.")
+        inside = f"{path}.credential_values"
+        named[item.credential_name] = problems.validated(
+            CredentialValues, "litellm_params", inside, item.credential_values
+        )
+    return named
+
+
+def _own_variables(raw: dict[Any, Any], environ: Mapping[str, str], expansion: Expansion) -> dict[str, str]:
+    """The file's `environment_variables` as text; a reference there reads the process environment."""
+    section = raw.get("environment_variables")
+    if not isinstance(section, dict):
+        return {}
+    values = {key: expand(value, environ, f"environment_variables.{key}", expansion) for key, value in section.items()}
+    return {key: _as_text(value) for key, value in values.items() if isinstance(value, str | int | float)}
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_own_variables(raw: dict[Any, Any], own: dict[str, str], expansion: Expansion, problems: Problems) -> None:
+    section = raw.get("environment_variables")
+    if section is None:
+        return
+    if not isinstance(section, dict):
+        problems.found("environment_variables", section, "a mapping")
+        return
+    used = set(expansion.references.values())
+    for name, value in section.items():
+        path = f"environment_variables.{name}"
+        if path in expansion.unset or value is None:
+            continue
+        if name not in own:
+            problems.found(path, value, "a string")
+        elif name not in used and not str(name).startswith(("AZURE_", "OPENAI_")):
+            problems.warn(path, f"has no effect; no value of this file is os.environ/{name}.")
+
+
+def _read(written: str) -> str:
+    if "://" in written:
+        raise ConfigError(["SPILLWAY_CONFIG: found a URL, expected the path of a file."])
+    path = Path(written)
+    tried = [path] if path.is_absolute() else [Path.cwd() / path, APP_ROOT / path]
+    for candidate in tried:
+        if not candidate.is_file():
+            continue
+        try:
+            return candidate.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ConfigError([f"{candidate}: is not UTF-8 at byte {error.start}."]) from None
+        except OSError as error:
+            raise ConfigError([f"{candidate}: cannot be read: {error.strerror}."]) from None
+    places = " or ".join(str(candidate) for candidate in tried)
+    raise ConfigError([f"SPILLWAY_CONFIG: no such file: {places}."])

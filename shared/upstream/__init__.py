@@ -1,0 +1,1 @@
+"""How Azure OpenAI and OpenAI are reached: endpoints, credentials, transport, and what their answers mean."""
