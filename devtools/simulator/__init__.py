@@ -5,6 +5,7 @@ directs the model (directives.py). It shares no code with the gateway that it te
 """
 
 from devtools.simulator.app import Simulator, create_app
+from devtools.simulator.client import ControlClient
 from devtools.simulator.server import run
 
-__all__ = ["Simulator", "create_app", "run"]
+__all__ = ["ControlClient", "Simulator", "create_app", "run"]
