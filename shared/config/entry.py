@@ -50,7 +50,7 @@ class Entry:
 
     `api_base` and `api_version` are as written (`api_base` None: OpenAI's own address); `api_version_default` is
     AZURE_API_VERSION, for an entry and URL that name none. `shared.upstream.endpoint` turns the three into an
-    address. `order` None comes after every number. `tpm` and `rpm` are per minute, None when unknown.
+    address; `api_base_at` names where the first was found and `api_base_shown` whether a message may quote it. `order` None comes after every number. `tpm` and `rpm` are per minute, None when unknown.
     """
 
     path: str
@@ -58,6 +58,7 @@ class Entry:
     model: ModelRef
     credentials: Credentials
     api_base: str | None = None
+    api_base_at: str = ""
     api_base_shown: bool = True
     api_version: str | None = None
     api_version_default: str | None = None

@@ -66,8 +66,8 @@ def _resolved(
         found = credentials.azure(params, context.environ, inside, problems, variable)
     else:
         found = credentials.openai(params, context.environ, inside, problems)
-    api_base, shown = _api_base(params, model, inside, context)
-    if found is None or (api_base is None and model.is_azure):
+    api_base, api_base_at, shown = _api_base(params, model, inside, context)
+    if found is None or (api_base is None and (model.is_azure or not api_base_at)):
         return None
     return Entry(
         path=path,
@@ -75,6 +75,7 @@ def _resolved(
         model=model,
         credentials=found,
         api_base=api_base,
+        api_base_at=api_base_at,
         api_base_shown=shown,
         api_version=params.api_version,
         api_version_default=api_version_default(context.environ, problems) if model.is_azure else None,
@@ -163,20 +164,22 @@ def _with_named(params: LitellmParams, path: str, context: Context) -> LitellmPa
     return params.model_copy(update={**added, **written})
 
 
-def _api_base(params: LitellmParams, model: ModelRef, path: str, context: Context) -> tuple[str | None, bool]:
-    """The entry's address and whether it may be shown; a missing one of an Azure entry is a problem."""
+def _api_base(params: LitellmParams, model: ModelRef, path: str, context: Context) -> tuple[str | None, str, bool]:
+    """The entry's address, where it was found and whether it may be shown; a missing one on Azure is a problem."""
     if params.api_base and params.base_url and params.api_base.rstrip("/") != params.base_url.rstrip("/"):
         context.problems.add(f"{path}.base_url", "found another value than api_base, expected only one of them.")
-        return None, False
+        return None, "", False
     written = params.api_base or params.base_url
     if written is not None:
-        return written, f"{path}.{'api_base' if params.api_base else 'base_url'}" not in context.references
-    if not model.is_azure:
-        return context.environ.first("OPENAI_BASE_URL", "OPENAI_API_BASE"), False
-    base = context.environ.first("AZURE_API_BASE")
-    if base is None:
+        at = f"{path}.{'api_base' if params.api_base else 'base_url'}"
+        return written, at, at not in context.references and params.litellm_credential_name is None
+    for variable in ("AZURE_API_BASE",) if model.is_azure else ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
+        value = context.environ.first(variable)
+        if value is not None:
+            return value, variable, False
+    if model.is_azure:
         context.problems.add(f"{path}.api_base", "is missing; write it or set AZURE_API_BASE.")
-    return base, False
+    return None, f"{path}.api_base", False
 
 
 def _chosen(problems: Problems, first: tuple[str, T | None], second: tuple[str, T | None]) -> T | None:

@@ -1,0 +1,1 @@
+"""What models, operations and api-versions can do, as data."""
