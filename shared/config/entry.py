@@ -50,7 +50,8 @@ class Entry:
 
     `api_base` and `api_version` are as written (`api_base` None: OpenAI's own address); `api_version_default` is
     AZURE_API_VERSION, for an entry and URL that name none. `shared.upstream.endpoint` turns the three into an
-    address; `api_base_at` names where the first was found and `api_base_shown` whether a message may quote it. `order` None comes after every number. `tpm` and `rpm` are per minute, None when unknown.
+    address. `api_base_at` names where the base was found, `api_base_shown` says whether a message may quote it.
+    `order` None comes after every number. `tpm` and `rpm` are per minute, None when unknown.
     """
 
     path: str
