@@ -8,13 +8,16 @@ SpillwayError                      status  type                    code         
 ├─ Forbidden                       403     permission_error        (given)                   no
 ├─ NotFound                        404     invalid_request_error   (given)                   no
 │  ├─ UnknownPath                  404     invalid_request_error   unknown_url               no
-│  └─ ModelNotFound                404     invalid_request_error   model_not_found           no
+│  ├─ ModelNotFound                404     invalid_request_error   model_not_found           no
+│  └─ DeploymentNotFound           404     invalid_request_error   DeploymentNotFound        no
 ├─ MethodNotAllowed                405     invalid_request_error   method_not_supported      no
 ├─ PayloadTooLarge                 413     invalid_request_error   request_too_large         no
 ├─ RateLimited                     429     rate_limit_error        rate_limit_exceeded       yes
 ├─ ClientClosedRequest             499     invalid_request_error   client_closed_request     no
 ├─ InternalError                   500     server_error            internal_error            no
 ├─ UpstreamFailed                  502     upstream_error          upstream_error            yes
+│  ├─ UpstreamUnreachable          502     upstream_error          upstream_unreachable      yes
+│  ├─ UpstreamNoReply              502     upstream_error          upstream_no_reply         yes
 │  ├─ UpstreamMisconfigured        502     upstream_error          upstream_misconfigured    no
 │  └─ StreamBroken                 502     upstream_error          stream_broken             no
 ├─ Unavailable                     503     server_error            service_unavailable       yes
@@ -30,9 +33,19 @@ it sent one. `x-should-retry`, `retry-after-ms` and `retry-after` are what opena
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any, ClassVar
 
 import orjson
+
+
+class Replay(Enum):
+    """What a failed attempt allows: may the same call be sent again, to another deployment?"""
+
+    FREELY = "freely"  # nothing was done upstream: not sent, or explicitly refused (429, 503, bad credentials)
+    FAILED = "failed"  # upstream said that it failed (5xx); the work may have been begun
+    UNKNOWN = "unknown"  # sent, no reply: it may have been done and billed
+    NEVER = "never"  # the same request gets the same answer everywhere, or the client has seen data
 
 
 class SpillwayError(Exception):
@@ -46,6 +59,7 @@ class SpillwayError(Exception):
     type: str | None = "server_error"
     code: str | None = "internal_error"
     should_retry: bool = False
+    replay: Replay = Replay.NEVER
 
     def __init__(
         self,
@@ -157,6 +171,13 @@ class ModelNotFound(NotFound):
         )
 
 
+class DeploymentNotFound(NotFound):
+    """Azure does not know the deployment behind this model (`DeploymentNotFound`)."""
+
+    code = "DeploymentNotFound"
+    replay = Replay.FREELY
+
+
 class MethodNotAllowed(SpillwayError):
     """The path exists, the method does not; `allow` lists those that do."""
 
@@ -184,6 +205,7 @@ class RateLimited(SpillwayError):
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
     should_retry = True
+    replay = Replay.FREELY
 
 
 class ClientClosedRequest(SpillwayError):
@@ -199,12 +221,27 @@ class InternalError(SpillwayError):
 
 
 class UpstreamFailed(SpillwayError):
-    """Azure answered 5xx or could not be reached, on every attempt."""
+    """Azure answered 5xx, or with something that is no answer, on every attempt."""
 
     status = 502
     type = "upstream_error"
     code = "upstream_error"
     should_retry = True
+    replay = Replay.FAILED
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    """No connection to Azure: nothing was sent."""
+
+    code = "upstream_unreachable"
+    replay = Replay.FREELY
+
+
+class UpstreamNoReply(UpstreamFailed):
+    """The connection broke after the request was sent and before an answer came: perhaps done, perhaps billed."""
+
+    code = "upstream_no_reply"
+    replay = Replay.UNKNOWN
 
 
 class UpstreamMisconfigured(UpstreamFailed):
@@ -212,6 +249,7 @@ class UpstreamMisconfigured(UpstreamFailed):
 
     code = "upstream_misconfigured"
     should_retry = False
+    replay = Replay.FREELY
 
 
 class StreamBroken(UpstreamFailed):
@@ -219,15 +257,17 @@ class StreamBroken(UpstreamFailed):
 
     code = "stream_broken"
     should_retry = False
+    replay = Replay.NEVER
 
 
 class Unavailable(SpillwayError):
-    """Spillway cannot take work just now."""
+    """Spillway, or Azure in so many words (503), cannot take work just now."""
 
     status = 503
     type = "server_error"
     code = "service_unavailable"
     should_retry = True
+    replay = Replay.FREELY
 
 
 class UpstreamTimeout(SpillwayError):
@@ -236,6 +276,7 @@ class UpstreamTimeout(SpillwayError):
     status = 504
     type = "upstream_error"
     code = "upstream_timeout"
+    replay = Replay.UNKNOWN
 
 
 class ConfigError(Exception):

@@ -1,0 +1,16 @@
+"""The triggers: one module per OpenAI resource, each with a blueprint."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from shared.hosting import tame
+
+tame()  # before the extension builds its server, so before anything is indexed
+
+
+def blueprints() -> tuple[func.Blueprint, ...]:
+    """Every blueprint; the host orders functions by name, not by this."""
+    from handlers import aliases, chat, models
+
+    return (chat.blueprint, models.blueprint, aliases.blueprint)

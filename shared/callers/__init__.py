@@ -1,0 +1,1 @@
+"""Who asks: the key a request carries, and what its holder may do."""

@@ -1,0 +1,254 @@
+"""The composition root: builds the parts once per event loop, and serves a request with them.
+
+    handler → serve → caller → operation parses → router chooses → upstream sends → usage is read → bytes out
+
+Functions gives an async start and no stop: `check` runs when the app is indexed and stops the start when the
+configuration is wrong; `current` builds on the first request of a loop; correctness never needs a clean end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import httpx
+from starlette.requests import Request
+
+from shared import config as configuration
+from shared.callers.caller import Caller, Callers
+from shared.catalog.api_versions import upgrades
+from shared.config import Config
+from shared.config import Match as ConfigMatch
+from shared.errors import ConfigError, InternalError, SpillwayError, Unavailable
+from shared.ids import CallIds, instance_id
+from shared.operations import buffered, streamed
+from shared.operations.body import read_json
+from shared.operations.connection import ClientConnection
+from shared.operations.exchange import Exchange
+from shared.operations.operation import Operation, Proxied
+from shared.operations.reply import BufferedReply, Reply
+from shared.operations.spellings import Match, Spellings
+from shared.operations.table import OPERATIONS
+from shared.routing.router import Router
+from shared.settings import Settings
+from shared.supervisor import Supervisor
+from shared.telemetry import CallRecord, call_ended
+from shared.upstream.client import UpstreamClient
+from shared.upstream.deployment import FORCED_FIELDS, Deployment, deployment_of
+from shared.upstream.endpoint import of_entries, of_entry
+from shared.upstream.signin import SignIns
+from shared.upstream.transport import create_transport
+
+log = logging.getLogger("spillway")
+
+BODY_BYTES_MAX = 20 * 1024 * 1024
+"""A JSON request, unless general_settings.max_request_size_mb says otherwise: Azure takes images of up to 20 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the environment and the configuration file say; made once per process."""
+
+    config: Config
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+
+
+def read_plan(environ: Mapping[str, str]) -> Plan:
+    """Reads and checks everything. Raises ConfigError with every problem found."""
+    settings = Settings.read(environ)
+    config = configuration.load(environ)
+    if config.master_key is None and not settings.allow_anonymous:
+        raise ConfigError(
+            [
+                "SPILLWAY_MASTER_KEY: not set, expected the key that callers send "
+                "(or SPILLWAY_ALLOW_ANONYMOUS=true to serve anybody)"
+            ]
+        )
+    endpoints, warnings = of_entries(config.entries)
+    versions = [(entry, endpoint.api_version) for entry, endpoint in zip(config.entries, endpoints, strict=True)]
+    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions, FORCED_FIELDS)))
+
+
+class Gateway:
+    """The parts of one event loop, wired. `transport` is replaced by a function in tests."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        config, settings = plan.config, plan.settings
+        self.config = config
+        self.settings = settings
+        self.supervisor = Supervisor()
+        self.callers = Callers(config.master_key, settings.allow_anonymous)
+        self.upstream = UpstreamClient(transport or create_transport(settings.connections_max))
+        self.sign_ins = SignIns(self.supervisor, clock)
+        self.router = Router(config, self._deployment, time.monotonic, random.random)
+        self.call_ids = CallIds(instance_id(random_bytes), clock)
+        self.spellings = Spellings(OPERATIONS)
+        self._body_bytes_max = config.general_settings.body_bytes_max or BODY_BYTES_MAX
+        self._under_way = 0
+
+    async def serve(self, operation: Operation, request: Request) -> Reply:
+        """The reply to a request on the operation's own path. Never raises for what a client or Azure does."""
+        return await self._served(lambda: Match(operation, dict(request.path_params)), request)
+
+    async def serve_path(self, request: Request) -> Reply:
+        """The reply to a request on any other path: the operation it spells, or an OpenAI-style 404 or 405."""
+        path = request.path_params.get("path") or request.url.path
+        return await self._served(lambda: self.spellings.match(request.method, path), request)
+
+    async def close(self) -> None:
+        """Ends everything that runs; for hosts and tests that end in good order."""
+        await self.supervisor.close()
+        await self.upstream.close()
+        await self.sign_ins.close()
+
+    async def _served(self, find: Callable[[], Match], request: Request) -> Reply:
+        call_id = self.call_ids.next()
+        record = CallRecord(call_id, operation="unknown", caller="unknown")
+        started = time.monotonic()
+        reply: Reply
+        try:
+            match = find()
+            record.operation = match.operation.name
+            reply = await self._answer(match, request, record)
+        except SpillwayError as error:
+            reply = _error_reply(error)
+            _record_refusal(record, error, started)
+        except Exception as error:
+            log.exception("call %s failed", call_id)
+            failure = InternalError("The gateway failed. Its log names the reason under this call's id.")
+            failure.__cause__ = error
+            reply = _error_reply(failure)
+            _record_refusal(record, failure, started)
+        reply.headers.setdefault("x-request-id", reply.headers.get("apim-request-id", call_id))
+        reply.headers["x-spillway-call-id"] = call_id
+        return reply
+
+    async def _answer(self, match: Match, request: Request, record: CallRecord) -> Reply:
+        caller = self.callers.identify(request.headers)
+        record.caller = caller.key_id
+        operation = match.operation
+        if operation.answer is not None:
+            return operation.answer(self.router, caller, match.params)
+        assert operation.proxied is not None
+        if self._under_way >= self.settings.calls_max:
+            raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)
+        self._under_way += 1
+        try:
+            exchange = await self._exchange(operation, operation.proxied, caller, match, request, record)
+        except BaseException:
+            self._release()
+            raise
+        return await self._exchanged(exchange, request)
+
+    async def _exchange(
+        self,
+        operation: Operation,
+        proxied: Proxied,
+        caller: Caller,
+        match: Match,
+        request: Request,
+        record: CallRecord,
+    ) -> Exchange:
+        """The call of a request, with all that serving it needs. Raises SpillwayError; nothing was sent yet."""
+        body = await read_json(request, self._body_bytes_max)
+        call = proxied.parse(record.call_id, caller, match.model, body)
+        record.model, record.stream = call.model, call.stream
+        general = self.config.general_settings
+        return Exchange(
+            call=call,
+            name=operation.name,
+            operation=proxied,
+            candidates=self.router.candidates(call.model, proxied.modes, proxied.providers),
+            router=self.router,
+            client=self.upstream,
+            supervisor=self.supervisor,
+            settings=self.settings,
+            record=record,
+            drain_s=general.disconnect_drain_s,
+            keepalive_s=general.keepalive_s,
+            attempts_max=1 + self.config.num_retries,
+            on_close=self._release,
+        )
+
+    async def _exchanged(self, exchange: Exchange, request: Request) -> Reply:
+        client = ClientConnection(request.receive, self.supervisor)
+        try:
+            if exchange.call.stream:
+                return await streamed.serve(exchange, client)
+            reply = await buffered.serve(exchange, client)
+        except SpillwayError as error:
+            error.extra_headers |= exchange.reply_headers()
+            client.stop()
+            raise
+        client.stop()
+        return reply
+
+    def _deployment(self, match: ConfigMatch) -> Deployment:
+        endpoint, _ = of_entry(match.entry)
+        scope = match.entry.azure_scope or endpoint.scope or ""
+        bearer = endpoint.provider == "openai"
+        return deployment_of(match, endpoint, self.sign_ins.credential(match.entry.credentials, scope, bearer=bearer))
+
+    def _release(self) -> None:
+        self._under_way -= 1
+
+
+_plans: list[Plan] = []
+_gateways: WeakKeyDictionary[asyncio.AbstractEventLoop, Gateway] = WeakKeyDictionary()
+
+
+def check() -> Plan:
+    """The plan of this process, read from its environment on the first call. Raises ConfigError."""
+    if not _plans:
+        use(read_plan(os.environ))
+    return _plans[-1]
+
+
+def use(plan: Plan) -> None:
+    """Makes `plan` the one that event loops to come are served by, and says what an operator should know of it."""
+    _plans[:] = [plan]
+    for warning in plan.warnings:
+        log.warning("%s", warning)
+
+
+def current() -> Gateway:
+    """The gateway of the running event loop, built on its first use; building awaits nothing, so it happens once."""
+    loop = asyncio.get_running_loop()
+    gateway = _gateways.get(loop)
+    if gateway is None:
+        gateway = _gateways[loop] = Gateway(check())
+    return gateway
+
+
+async def close_current() -> None:
+    """Closes the running loop's gateway, if it has one; Functions never calls this, hosts and tests do."""
+    gateway = _gateways.pop(asyncio.get_running_loop(), None)
+    if gateway is not None:
+        await gateway.close()
+
+
+def _error_reply(error: SpillwayError) -> BufferedReply:
+    return BufferedReply(error.status, error.body(), error.headers())
+
+
+def _record_refusal(record: CallRecord, error: SpillwayError, started: float) -> None:
+    """A record for a call that ended before it had an exchange; an exchange writes its own."""
+    if record.owned:
+        return
+    record.status, record.code, record.outcome = error.status, error.code, "error"
+    record.duration_ms = round((time.monotonic() - started) * 1000, 3)
+    call_ended(record)

@@ -1,0 +1,1 @@
+"""One Operation per endpoint of the API, and how an operation is served, buffered or streamed."""

@@ -1,0 +1,83 @@
+"""A call whose answer comes whole."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import orjson
+
+from shared.errors import ClientClosedRequest, SpillwayError, UpstreamFailed, UpstreamTimeout
+from shared.operations.connection import ClientConnection
+from shared.operations.exchange import Exchange
+from shared.operations.reply import BufferedReply
+from shared.routing.attempts import Attempt
+from shared.upstream.transport import read
+from shared.usage.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer from upstream, checked to be JSON, with its usage."""
+
+    body: bytes
+    usage: Usage | None
+
+
+async def serve(exchange: Exchange, client: ClientConnection) -> BufferedReply:
+    """The reply to a call that is not streamed.
+
+    The work goes on without the client: after a disconnect for `drain_s`, after the front end's limit until its own
+    timeout, so that what Azure bills is read and recorded. Raises SpillwayError.
+    """
+    work = exchange.supervisor.start(_work(exchange), "buffered call")
+    if not await client.outlasts(work, exchange.settings.edge_timeout_s):
+        if client.gone:
+            exchange.supervisor.start(_end_after(work, exchange.drain_s), "drain")
+            exchange.record.outcome = "disconnected"
+            raise ClientClosedRequest("The client closed the request.")
+        raise UpstreamTimeout(
+            f"The answer takes longer than {exchange.settings.edge_timeout_s:g} seconds, which is as long as Azure's "
+            "front end waits. Stream it."
+        )
+    answer = work.result()
+    return BufferedReply(200, answer.body, exchange.reply_headers())
+
+
+async def _work(exchange: Exchange) -> Answer:
+    """Sends, reads and settles, whoever still listens."""
+    try:
+        async with asyncio.timeout(exchange.total_s):
+            answer = await exchange.attempts(lambda attempt: _attempt(exchange, attempt))
+        exchange.settle(answer.usage)
+        return answer
+    except TimeoutError as error:
+        failure = UpstreamTimeout(f"The model did not answer within {exchange.total_s:g} seconds.")
+        exchange.fail(failure)
+        raise failure from error
+    except SpillwayError as failure:
+        exchange.fail(failure)
+        raise
+    except asyncio.CancelledError:
+        exchange.settle(exchange.estimate(0))
+        raise
+    finally:
+        exchange.close()
+
+
+async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
+    response = await exchange.send(attempt)
+    body = await read(response, idle_s=attempt.deployment.timeouts.idle_s)
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        payload = None
+    if not isinstance(payload, dict):
+        raise UpstreamFailed("The model's deployment answered with something that is not JSON.")
+    attempt.end()
+    return Answer(body, exchange.operation.usage(payload))
+
+
+async def _end_after(work: asyncio.Task[Answer], seconds: float) -> None:
+    await asyncio.wait({work}, timeout=seconds)
+    work.cancel()

@@ -1,0 +1,154 @@
+"""The events of a streamed chat completion: forwarded byte for byte, but for three rules (DESIGN §11).
+
+1. Usage that the client did not ask for is hidden: Spillway forces `include_usage` upstream for its ledger.
+2. Azure's first chunk, `{"id": "", "choices": [], "prompt_filter_results": [...]}`, breaks strict clients: its
+   filter results are merged into the first real chunk.
+3. Azure's asynchronous filter sends annotation chunks without `id`, `object`, `model` or `delta`: they get the
+   stream's own and an empty delta.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+
+from shared.errors import SpillwayError, StreamBroken
+from shared.upstream.answers import error_in_stream
+from shared.upstream.sse import DONE, data_of, event
+from shared.usage.estimate import text_weight
+from shared.usage.usage import Usage, chat_usage
+
+
+class ChatEvents:
+    """One stream. `fallback_id` and `model` name chunks of a stream whose upstream never names itself."""
+
+    def __init__(self, fallback_id: str, model: str, *, show_usage: bool) -> None:
+        self.began = False
+        self.ended = False
+        self.error: SpillwayError | None = None
+        self.usage: Usage | None = None
+        self._show_usage = show_usage
+        self._head: dict[str, Any] = {
+            "id": fallback_id, "object": "chat.completion.chunk", "created": 0, "model": model
+        }  # fmt: skip
+        self._named = False
+        self._prompt_filter: Any = None
+        self._unnamed: list[dict[str, Any]] = []
+        self._unfinished: set[int] = set()
+        self._completion_weight = 0.0
+
+    def feed(self, event_bytes: bytes) -> bytes:
+        data = data_of(event_bytes)
+        if data is None:
+            return event_bytes
+        if data == DONE:
+            self.ended = True
+            return b""
+        try:
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            chunk = None
+        if not isinstance(chunk, dict):
+            self.error = StreamBroken("The model sent an event that is not JSON.")
+            return b""
+        if "error" in chunk and (error := error_in_stream(chunk)) is not None:
+            self.error = error
+            return b""
+        return self._chunk(chunk, event_bytes, data)
+
+    def finish(self) -> bytes:
+        """Filter results for which no real chunk came: in a chunk of their own, named as the stream is."""
+        out = [event(orjson.dumps(self._named_chunk(chunk))) for chunk in self._unnamed]
+        self._unnamed = []
+        if self._prompt_filter is not None:
+            chunk = {**self._head, "choices": [], "prompt_filter_results": self._prompt_filter}
+            out.append(event(orjson.dumps(chunk)))
+            self._prompt_filter = None
+        return b"".join(out)
+
+    @property
+    def whole(self) -> bool:
+        return self.began and not self._unfinished
+
+    @property
+    def estimated_completion(self) -> int:
+        return math.ceil(self._completion_weight)
+
+    def _chunk(self, chunk: dict[str, Any], event_bytes: bytes, data: bytes) -> bytes:
+        choices = chunk.get("choices") or []
+        usage = chat_usage(chunk)
+        if usage is not None:
+            self.usage = usage
+        if not choices:
+            if usage is None:
+                if "prompt_filter_results" in chunk:
+                    self._prompt_filter = chunk["prompt_filter_results"]
+                    return b""
+            elif not self._show_usage:
+                return b""
+        if not chunk.get("id"):
+            self._count(choices)
+            if not self._named:
+                self._unnamed.append(chunk)
+                return b""
+            self.began = True
+            return event(orjson.dumps(self._named_chunk(chunk)))
+        return self._real(chunk, choices, usage, event_bytes, data)
+
+    def _real(
+        self, chunk: dict[str, Any], choices: list[Any], usage: Usage | None, event_bytes: bytes, data: bytes
+    ) -> bytes:
+        self.began = True
+        self._count(choices)
+        first = not self._named
+        if first:
+            self._named = True
+            self._head = {name: chunk.get(name) or value for name, value in self._head.items()}
+        if usage is not None and not self._show_usage:
+            del chunk["usage"]
+            event_bytes = event(data := orjson.dumps(chunk))
+        if self._prompt_filter is not None and "prompt_filter_results" not in chunk:
+            results = orjson.dumps(self._prompt_filter)
+            event_bytes = event(b'{"prompt_filter_results":' + results + b"," + data.lstrip()[1:])
+            self._prompt_filter = None
+        if first and self._unnamed:
+            unnamed, self._unnamed = self._unnamed, []
+            event_bytes += b"".join(event(orjson.dumps(self._named_chunk(late))) for late in unnamed)
+        return event_bytes
+
+    def _named_chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        """The chunk with the stream's id, object, created and model, and a delta in every choice."""
+        choices = [
+            {"index": 0, "delta": {}, **choice} if isinstance(choice, dict) else choice
+            for choice in chunk.get("choices") or []
+        ]
+        return {**chunk, **self._head, "choices": choices}
+
+    def _count(self, choices: list[Any]) -> None:
+        """Notes which choices are still open and how much text has passed."""
+        for choice in choices:
+            if not isinstance(choice, dict):
+                continue
+            index = choice.get("index", 0)
+            delta = choice.get("delta")
+            if choice.get("finish_reason"):
+                self._unfinished.discard(index)
+            elif isinstance(delta, dict):
+                self._unfinished.add(index)
+            if isinstance(delta, dict):
+                self._completion_weight += _delta_weight(delta)
+
+
+def _delta_weight(delta: dict[str, Any]) -> float:
+    weight = 0.0
+    for name in ("content", "refusal", "reasoning_content"):
+        text = delta.get(name)
+        if isinstance(text, str):
+            weight += text_weight(text)
+    for call in delta.get("tool_calls") or ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            weight += sum(text_weight(text) for text in function.values() if isinstance(text, str))
+    return weight

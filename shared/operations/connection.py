@@ -1,0 +1,58 @@
+"""The client's side of a call: is somebody still listening?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from shared.supervisor import Supervisor
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class ClientConnection:
+    """Watches for the client's disconnect, which ASGI tells only to who waits for it.
+
+    Start it after the request's body was read: the watcher takes every further message.
+    """
+
+    def __init__(self, receive: Receive, supervisor: Supervisor) -> None:
+        self.gone = False
+        self._left = asyncio.Event()
+        self._on_gone: Callable[[], None] | None = None
+        self._watch = supervisor.start(self._watch_for_disconnect(receive), "client")
+
+    def when_gone(self, tell: Callable[[], None]) -> None:
+        """Calls `tell` once when the client leaves, at once if it has left."""
+        if self.gone:
+            tell()
+        else:
+            self._on_gone = tell
+
+    async def outlasts(self, work: asyncio.Task[Any], timeout_s: float) -> bool:
+        """Waits for `work` while the client is there, at most `timeout_s` seconds. True when `work` has ended.
+
+        `work` is not cancelled, whoever ends first.
+        """
+        if self.gone:
+            return work.done()
+        left = asyncio.ensure_future(self._left.wait())
+        try:
+            await asyncio.wait({work, left}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            left.cancel()
+        return work.done()
+
+    def stop(self) -> None:
+        """Ends the watch; the answer is complete."""
+        self._on_gone = None
+        self._watch.cancel()
+
+    async def _watch_for_disconnect(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._left.set()
+        if self._on_gone is not None:
+            self._on_gone()

@@ -1,0 +1,143 @@
+"""What serving one call needs, buffered or streamed: its parts, its attempts, its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import httpx
+
+from shared.errors import SpillwayError
+from shared.operations.operation import Call, Proxied
+from shared.routing import attempts
+from shared.routing.attempts import Attempt, Trail
+from shared.routing.router import Router
+from shared.settings import Settings
+from shared.supervisor import Supervisor
+from shared.telemetry import CallRecord, call_ended
+from shared.upstream.client import Outgoing, UpstreamClient
+from shared.upstream.deployment import Deployment
+from shared.upstream.ratelimit import route_headers
+from shared.usage.usage import Usage
+
+T = TypeVar("T")
+
+_PASSED_ON = ("apim-request-id", "x-ms-region", "azure-openai-deployment-utilization")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One call under way. `drain_s`: seconds an answer is read on after its client left."""
+
+    call: Call
+    name: str
+    operation: Proxied
+    candidates: Sequence[Deployment]
+    router: Router
+    client: UpstreamClient
+    supervisor: Supervisor
+    settings: Settings
+    record: CallRecord
+    drain_s: float
+    keepalive_s: float
+    attempts_max: int
+    on_close: Callable[[], None]
+    started: float = field(default_factory=time.monotonic)
+    trail: Trail = field(init=False)
+    response_headers: httpx.Headers | None = None
+    _recorded: bool = False
+
+    def __post_init__(self) -> None:
+        self.trail = Trail(self.call.call_id)
+        self.record.owned = True
+
+    @property
+    def total_s(self) -> float:
+        """Seconds for a whole answer: the request's own limit, else the longest of its deployments'."""
+        if self.call.timeout_s is not None:
+            return self.call.timeout_s
+        return max(deployment.timeouts.total_s for deployment in self.candidates)
+
+    async def attempts(self, send: Callable[[Attempt], Awaitable[T]]) -> T:
+        """Tries the candidates in turn. Raises SpillwayError."""
+        return await attempts.run(
+            self.router,
+            self.candidates,
+            self.trail,
+            send,
+            replay=self.operation.replay,
+            attempts_max=self.attempts_max,
+        )
+
+    async def send(self, attempt: Attempt) -> httpx.Response:
+        """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError."""
+        deployment = attempt.deployment
+        outgoing = Outgoing(
+            operation=self.name,
+            path=self.operation.upstream_path,
+            body=self.operation.encode(self.call, deployment),
+            entry_id=attempt.entry_id,
+            stream=self.call.stream,
+            first_byte_s=self.call.timeout_s if self.call.timeout_s is not None else self._first_byte_s(deployment),
+        )
+        response = await self.client.send(deployment, outgoing)
+        self.response_headers = response.headers
+        return response
+
+    def reply_headers(self) -> dict[str, str]:
+        """Headers of the answer that the serving attempt decides; hosts and upstream ids are not among them."""
+        headers = {"x-spillway-attempts": str(len(self.trail.attempts))}
+        attempt = self.trail.last
+        if attempt is not None:
+            headers["x-spillway-deployment"] = attempt.deployment.label
+            headers["x-spillway-model-id"] = attempt.deployment.id
+        upstream = self.response_headers
+        if upstream is not None:
+            headers |= {name: upstream[name] for name in _PASSED_ON if name in upstream}
+            headers |= route_headers(upstream)
+        return headers
+
+    def estimate(self, completion_tokens: int) -> Usage:
+        """Usage of an answer that never told its own."""
+        return Usage(self.operation.prompt_tokens(self.call), completion_tokens, source="estimated")
+
+    def first_byte(self) -> None:
+        """The first data of the answer is on its way to the client."""
+        if self.record.first_byte_ms is None:
+            self.record.first_byte_ms = round((time.monotonic() - self.started) * 1000, 3)
+
+    def settle(self, usage: Usage | None) -> None:
+        """The call has its usage; recorded when it closes."""
+        usage = usage or self.estimate(0)
+        record = self.record
+        record.prompt_tokens, record.completion_tokens = usage.prompt, usage.completion
+        record.cached_tokens, record.reasoning_tokens = usage.cached, usage.reasoning
+        record.usage_source = usage.source
+
+    def fail(self, failure: SpillwayError) -> None:
+        """The call ended in this failure."""
+        self.record.status, self.record.code = failure.status, failure.code
+        if self.record.outcome == "ok":
+            self.record.outcome = "error"
+
+    def close(self) -> None:
+        """Ends every attempt and writes the call's record, once."""
+        if self._recorded:
+            return
+        self._recorded = True
+        for attempt in self.trail.attempts:
+            attempt.end()
+        last = self.trail.last
+        record = self.record
+        record.status = record.status or 200
+        record.attempts = len(self.trail.attempts)
+        if last is not None:
+            record.deployment, record.deployment_id = last.deployment.label, last.deployment.id
+        record.duration_ms = round((time.monotonic() - self.started) * 1000, 3)
+        call_ended(record)
+        self.on_close()
+
+    def _first_byte_s(self, deployment: Deployment) -> float:
+        return deployment.timeouts.first_byte_s if self.call.stream else deployment.timeouts.total_s

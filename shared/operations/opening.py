@@ -1,0 +1,126 @@
+"""The beginning of a streamed answer: attempts, until one gives its first data event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+
+from shared.errors import StreamBroken, UpstreamFailed
+from shared.operations.exchange import Exchange
+from shared.operations.operation import EventTranslator
+from shared.routing.attempts import Attempt
+from shared.upstream.sse import EventTooLarge, Framer
+from shared.upstream.transport import chunks_of, close
+
+log = logging.getLogger("spillway")
+
+TAIL_S = 1.0
+"""After `[DONE]` the upstream is given so long to end the response, so that its connection can be used again."""
+
+
+@dataclass(slots=True)
+class OpenStream:
+    """An upstream stream whose beginning is known: `first` is what its first events are for the client."""
+
+    attempt: Attempt
+    response: httpx.Response
+    chunks: AsyncIterator[bytes]
+    framer: Framer
+    translator: EventTranslator
+    first: bytes = b""
+    at_end: bool = False
+    pending: asyncio.Task[bytes | None] | None = None
+
+    async def next(self) -> bytes | None:
+        """The next chunk, None at the end. Raises StreamBroken."""
+        if self.pending is not None:
+            pending, self.pending = self.pending, None
+            return await pending
+        return await anext(self.chunks, None)
+
+    def translate(self, chunk: bytes) -> bytes:
+        """What the client gets of `chunk`. Stops at the upstream's end or error. Raises StreamBroken."""
+        try:
+            events = self.framer.feed(chunk)
+        except EventTooLarge as error:
+            raise StreamBroken("The model sent an event that is too large.") from error
+        translator = self.translator
+        if len(events) == 1:
+            return translator.feed(events[0])
+        out: list[bytes] = []
+        for one in events:
+            out.append(translator.feed(one))
+            if translator.ended or translator.error is not None:
+                break
+        return b"".join(out)
+
+    async def close(self) -> None:
+        """Closes the upstream connection, wherever it is."""
+        if self.pending is not None:
+            self.pending.cancel()
+        await close(self.response)
+
+
+async def open_stream(exchange: Exchange) -> OpenStream:
+    """The first attempt whose stream begins; nothing has reached the client before. Raises SpillwayError."""
+    try:
+        return await exchange.attempts(lambda attempt: _attempt(exchange, attempt))
+    except asyncio.CancelledError:
+        exchange.close()
+        raise
+
+
+async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
+    """One deployment's stream, read until its first data event, at most `hold_back_s`. Raises SpillwayError.
+
+    Azure reports a rate limit inside a 200 stream, after events that hold no data: until data comes, the attempt
+    can still fail as if it had answered with the error's own status.
+    """
+    response = await exchange.send(attempt)
+    stream = OpenStream(attempt, response, chunks_of(response), Framer(), exchange.operation.translator(exchange.call))
+    opened = False
+    try:
+        await _read_beginning(stream, exchange.settings.hold_back_s)
+        if stream.translator.error is not None:
+            raise stream.translator.error
+        opened = True
+        return stream
+    finally:
+        if not opened:
+            await stream.close()
+
+
+async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + hold_back_s
+    translator = stream.translator
+    while not (translator.began or translator.ended or translator.error):
+        pending = asyncio.ensure_future(anext(stream.chunks, None))
+        stream.pending = pending
+        await asyncio.wait({pending}, timeout=deadline - loop.time())
+        if not pending.done():
+            return
+        stream.pending = None
+        try:
+            chunk = pending.result()
+        except StreamBroken as error:
+            raise UpstreamFailed("The model's answer broke off before it began.") from error
+        if chunk is None:
+            raise UpstreamFailed("The model's answer ended before it began.")
+        stream.first += stream.translate(chunk)
+
+
+async def read_tail(stream: OpenStream) -> None:
+    """Reads the end of the response behind `[DONE]`."""
+    try:
+        async with asyncio.timeout(TAIL_S):
+            while await stream.next() is not None:
+                pass
+    except (TimeoutError, StreamBroken):
+        log.debug("a stream did not end after [DONE]; its connection is closed")
+    finally:
+        await stream.close()

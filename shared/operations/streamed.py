@@ -1,0 +1,195 @@
+"""A call whose answer is streamed.
+
+opening ─ attempts, until the first data event (nothing has reached the client: failing over is free)
+   │        └ after keepalive_s of silence the client gets 200 and comments; a failure is then an error event
+running ─ upstream chunk → events → translator → client, on the invocation's own task
+   │        └ the client leaves: the upstream is read on for drain_s, unheard
+ended ── [DONE], or an error event and no [DONE]; usage settled, connection given back
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import orjson
+
+from shared.errors import (
+    ClientClosedRequest,
+    InternalError,
+    SpillwayError,
+    StreamBroken,
+    UpstreamTimeout,
+)
+from shared.operations.connection import ClientConnection
+from shared.operations.exchange import Exchange
+from shared.operations.opening import OpenStream, open_stream, read_tail
+from shared.operations.reply import StreamedReply, Write
+from shared.operations.watch import StreamLimits, Watch
+from shared.upstream.sse import DONE, comment, event
+from shared.usage.usage import Usage
+
+log = logging.getLogger("spillway")
+
+KEEP_ALIVE = comment("keep-alive")
+
+
+async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
+    """The reply to a streamed call, once its first data is here or the silence has lasted `keepalive_s`.
+
+    Raises SpillwayError when it failed before: the status is then the true one.
+    """
+    opening = exchange.supervisor.start(open_stream(exchange), "stream opening")
+    stream = StreamedCall(exchange, client, opening)
+    if await client.outlasts(opening, exchange.keepalive_s):
+        try:
+            opening.result()
+        except Exception as failure:
+            exchange.fail(failure if isinstance(failure, SpillwayError) else InternalError("The gateway failed."))
+            exchange.close()
+            raise
+        return StreamedReply(stream.run, exchange.reply_headers())
+    if client.gone:
+        exchange.supervisor.start(stream.run(_nowhere), "drain")
+        raise ClientClosedRequest("The client closed the request.")
+    stream.early = True
+    return StreamedReply(stream.run, {})
+
+
+class StreamedCall:
+    """One streamed call from its first byte to its last. `early`: headers left before the upstream had answered."""
+
+    def __init__(self, exchange: Exchange, client: ClientConnection, opening: asyncio.Task[OpenStream]) -> None:
+        self.early = False
+        self._exchange = exchange
+        self._client = client
+        self._opening = opening
+        self._task: asyncio.Task[object] | None = None
+        self._write: Write = _nowhere
+
+    async def run(self, write: Write) -> None:
+        """Writes the stream until its end; what goes wrong is told in the stream, and recorded."""
+        exchange = self._exchange
+        limits = StreamLimits(exchange.keepalive_s, exchange.settings.stream_total_s, exchange.drain_s)
+        self._task, self._write = asyncio.current_task(), write
+        watch = Watch(limits, self._keep_alive, self._cancel)
+        self._watch = watch
+        self._client.when_gone(watch.client_gone)
+        stream: OpenStream | None = None
+        try:
+            stream = await asyncio.shield(self._opening)
+            watch.upstream_began(stream.attempt.deployment.timeouts.idle_s)
+            await self._forward(stream)
+            await self._finish(stream)
+        except SpillwayError as failure:
+            await self._failed(stream, failure)
+        except asyncio.CancelledError:
+            await self._cancelled(stream)
+        except Exception:
+            log.exception("call %s failed while streaming", exchange.call.call_id)
+            await self._failed(stream, InternalError("The gateway failed. Its log names the reason."))
+        finally:
+            watch.stop()
+            self._client.stop()
+            if stream is None:
+                self._opening.cancel()
+            elif not stream.at_end:
+                await stream.close()
+            exchange.close()
+
+    async def _forward(self, stream: OpenStream) -> None:
+        """Chunks to the client until the upstream's end, error or last chunk."""
+        translator, watch = stream.translator, self._watch
+        out: bytes = stream.first
+        while True:
+            if out:
+                await self._send(out)
+            if translator.ended or translator.error is not None:
+                return
+            chunk = await stream.next()
+            if chunk is None:
+                stream.at_end = True
+                left = stream.framer.flush()
+                if left.strip():
+                    await self._send(translator.feed(left + b"\n\n"))
+                return
+            watch.received()
+            out = stream.translate(chunk)
+
+    async def _finish(self, stream: OpenStream) -> None:
+        """The last bytes of an answer that is whole. Raises SpillwayError when it is not."""
+        translator, exchange = stream.translator, self._exchange
+        if translator.error is not None:
+            raise translator.error
+        if not translator.ended and not translator.whole:
+            raise StreamBroken("The model's answer broke off.")
+        exchange.settle(translator.usage or exchange.estimate(translator.estimated_completion))
+        closing = translator.finish()
+        if self.early:
+            closing += comment("spillway " + orjson.dumps(exchange.reply_headers()).decode())
+        await self._send(closing + event(DONE))
+        if self._client.gone:
+            exchange.record.outcome = "disconnected"
+        stream.attempt.end()
+        if not stream.at_end:
+            stream.at_end = True
+            exchange.supervisor.start(read_tail(stream), "stream tail")
+
+    async def _failed(self, stream: OpenStream | None, failure: SpillwayError) -> None:
+        exchange = self._exchange
+        if stream is not None and stream.translator.began:
+            exchange.settle(self._usage(stream))
+            exchange.record.outcome = "broken"
+        exchange.fail(failure)
+        await self._send(event(failure.body()))
+
+    async def _cancelled(self, stream: OpenStream | None) -> None:
+        """A deadline of the watch, or the server's own end."""
+        exchange, reason = self._exchange, self._watch.expired
+        if reason is None:
+            exchange.settle(self._usage(stream))
+            exchange.record.outcome = "disconnected"
+            raise asyncio.CancelledError
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        if reason == "drained":
+            exchange.settle(self._usage(stream))
+            exchange.record.outcome = "disconnected"
+            return
+        what = "stopped for" if reason == "idle" else "did not end in"
+        limit = self._watch.idle_s if reason == "idle" else self._watch.limits.total_s
+        await self._failed(stream, UpstreamTimeout(f"The model's answer {what} {limit:g} seconds."))
+
+    def _usage(self, stream: OpenStream | None) -> Usage:
+        if stream is None:
+            return self._exchange.estimate(0)
+        translator = stream.translator
+        return translator.usage or self._exchange.estimate(translator.estimated_completion)
+
+    async def _send(self, data: bytes) -> None:
+        if not data or self._client.gone:
+            return
+        watch = self._watch
+        watch.writing = True
+        try:
+            await self._write(data)
+        finally:
+            watch.writing = False
+            watch.sent()
+        self._exchange.first_byte()
+
+    def _keep_alive(self) -> None:
+        """Called in silence, between two events, while nothing is being written."""
+        self._exchange.supervisor.start(self._write_keep_alive(), "keep-alive")
+
+    async def _write_keep_alive(self) -> None:
+        await self._write(KEEP_ALIVE)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _nowhere(data: bytes) -> None:
+    """Where a stream goes that nobody reads."""

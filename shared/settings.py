@@ -1,0 +1,62 @@
+"""What the environment says of this app, apart from the configuration file. Read once, at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from shared.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """App settings. Every field is an environment variable of the same name with the prefix `SPILLWAY_`.
+
+    `edge_timeout_s`: a buffered call is answered 504 after so many seconds; Azure's front end cuts at 230.
+    `stream_total_s`: the longest stream; host.json ends an invocation, and with it the worker, after 30 minutes.
+    `hold_back_s`: how long a stream's first, dataless events are held back so that a failure can still fail over.
+    `calls_max`: calls under way on one instance; the next one is answered 503.
+    `connections_max`: upstream sockets of one instance; a call over them waits for one.
+    """
+
+    allow_anonymous: bool = False
+    edge_timeout_s: float = 225.0
+    stream_total_s: float = 1740.0
+    hold_back_s: float = 1.0
+    calls_max: int = 2000
+    connections_max: int = 1000
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings from the environment. Raises ConfigError naming every variable that cannot be read."""
+        problems: list[str] = []
+        values: dict[str, bool | float | int] = {}
+        for field in fields(cls):
+            name, default = field.name, field.default
+            variable = f"SPILLWAY_{name.upper()}"
+            written = environ.get(variable, "").strip()
+            if not written:
+                continue
+            try:
+                values[name] = _parse(written, default)
+            except ValueError as error:
+                problems.append(f"{variable}: found {written!r}, expected {error}")
+        if problems:
+            raise ConfigError(problems)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def _parse(written: str, default: object) -> bool | float | int:
+    if isinstance(default, bool):
+        if written.lower() not in {"true", "false", "1", "0"}:
+            raise ValueError("true or false")
+        return written.lower() in {"true", "1"}
+    kind: type[int] | type[float] = int if isinstance(default, int) else float
+    expected = "a whole number above 0" if kind is int else "a number of seconds above 0"
+    try:
+        number = kind(written)
+    except ValueError:
+        raise ValueError(expected) from None
+    if not 0 < number < float("inf"):
+        raise ValueError(expected)
+    return number

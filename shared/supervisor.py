@@ -1,0 +1,65 @@
+"""Owns every task that outlives the line which started it (DESIGN §3): named, bounded, restarted, ended.
+
+asyncio keeps only weak references to tasks; a task nobody holds may vanish in the middle. Nothing here needs a
+clean shutdown: the worker is killed, and what must be kept was committed before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from shared.errors import Unavailable
+
+log = logging.getLogger("spillway")
+T = TypeVar("T")
+
+
+class Supervisor:
+    """Starts and holds tasks. Not shared between event loops."""
+
+    def __init__(self, tasks_max: int = 10_000) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks_max = tasks_max
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Runs `work` in a task that is held until it ends; a failure nobody awaits is logged.
+
+        Raises Unavailable (503) when `tasks_max` tasks are under way.
+        """
+        if len(self._tasks) >= self._tasks_max:
+            work.close()
+            raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def keep(self, work: Callable[[], Coroutine[Any, Any, None]], name: str, *, pause_s: float = 1.0) -> None:
+        """Runs `work()` for ever: when it fails it is logged and started again `pause_s` seconds later."""
+        self.start(self._forever(work, name, pause_s), name)
+
+    async def close(self) -> None:
+        """Cancels everything and waits for it; for hosts and tests that do end in good order."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _forever(self, work: Callable[[], Coroutine[Any, Any, None]], name: str, pause_s: float) -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("background task %s failed; it starts again in %s s", name, pause_s)
+            await asyncio.sleep(pause_s)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # marks it as seen: whoever awaits the task still gets it

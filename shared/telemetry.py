@@ -1,0 +1,46 @@
+"""One structured log line per call, without content; formatted only when somebody listens."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+
+import orjson
+
+log = logging.getLogger("spillway")
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """What is told of one call when it has ended. Times in milliseconds, tokens as the upstream counted them.
+
+    `outcome`: `ok`, `error`, `disconnected` (the client left; usage is what was drained), `broken` (the upstream
+    broke after data had been sent). `usage_source`: `upstream`, `estimated` or `none`. `owned`: an exchange has
+    the record and writes it when it closes.
+    """
+
+    call_id: str
+    operation: str
+    caller: str
+    model: str = ""
+    deployment: str = ""
+    deployment_id: str = ""
+    stream: bool = False
+    attempts: int = 0
+    status: int = 0
+    code: str | None = None
+    outcome: str = "ok"
+    duration_ms: float = 0.0
+    first_byte_ms: float | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    usage_source: str = "none"
+    owned: bool = False
+
+
+def call_ended(record: CallRecord) -> None:
+    """Writes the record as one JSON line at INFO."""
+    if log.isEnabledFor(logging.INFO):
+        log.info("call %s", orjson.dumps({k: v for k, v in asdict(record).items() if k != "owned"}).decode())

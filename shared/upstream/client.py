@@ -1,0 +1,92 @@
+"""Sends one attempt to one deployment and says what became of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import httpx
+
+from shared.errors import DeploymentNotFound, UpstreamMisconfigured
+from shared.upstream.answers import error_of, operator_reason
+from shared.upstream.deployment import Deployment
+from shared.upstream.transport import close, read, send
+
+log = logging.getLogger("spillway")
+
+ERROR_BYTES_MAX = 1024 * 1024
+ERROR_IDLE_S = 10.0
+COMPLAINT_PAUSE_S = 60.0
+"""A deployment that refuses the gateway is named in the log at most so often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One request to a deployment: `operation` and its `path` below the surface, a JSON body, seconds to wait.
+
+    `entry_id` goes along as `x-ms-client-request-id`, so that Azure's logs and our records can be joined.
+    """
+
+    operation: str
+    path: str
+    body: bytes
+    entry_id: str
+    stream: bool
+    first_byte_s: float
+
+
+class UpstreamClient:
+    """Speaks to every deployment over one pool of connections. Belongs to the running event loop."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self._complained_at: dict[str, float] = {}
+
+    async def send(self, deployment: Deployment, outgoing: Outgoing) -> httpx.Response:
+        """The answer when it is a 2xx, its body still on the wire; else the error that it stands for.
+
+        A token that Azure refuses is replaced and the request sent once more. No header of the client's is sent on.
+        Raises SpillwayError.
+        """
+        credential = await deployment.credential.header()
+        response = await self._once(deployment, outgoing, credential)
+        if response.status_code == 401 and deployment.credential.refused(credential[1]):
+            await close(response)
+            response = await self._once(deployment, outgoing, await deployment.credential.header())
+        if response.is_success:
+            return response
+        answer = await read(response, idle_s=ERROR_IDLE_S, bytes_max=ERROR_BYTES_MAX)
+        error = error_of(response.status_code, response.headers, answer, time.time())
+        if isinstance(error, UpstreamMisconfigured | DeploymentNotFound):
+            self._complain(deployment, operator_reason(response.status_code, answer))
+        raise error
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._transport.aclose()
+
+    async def _once(self, deployment: Deployment, outgoing: Outgoing, credential: tuple[str, str]) -> httpx.Response:
+        name, value = credential
+        headers = {
+            name: value,
+            "content-type": "application/json",
+            "accept": "text/event-stream" if outgoing.stream else "application/json",
+            "accept-encoding": "identity",
+            "user-agent": "spillway",
+            "x-ms-client-request-id": outgoing.entry_id,
+        }
+        url = deployment.url(outgoing.operation, outgoing.path)
+        request = httpx.Request("POST", url, headers=headers, content=outgoing.body)
+        return await send(
+            self._transport,
+            request,
+            connect_s=deployment.timeouts.connect_s,
+            first_byte_s=outgoing.first_byte_s,
+        )
+
+    def _complain(self, deployment: Deployment, reason: str) -> None:
+        now = time.monotonic()
+        if now - self._complained_at.get(deployment.id, -COMPLAINT_PAUSE_S) >= COMPLAINT_PAUSE_S:
+            self._complained_at[deployment.id] = now
+            log.error("%s (deployment %s) is refused: %s", deployment.model_name, deployment.label, reason)

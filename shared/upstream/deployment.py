@@ -1,0 +1,87 @@
+"""Deployment: one `model_list` entry, or one name that a wildcard entry was asked for, ready to be called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from shared.catalog.api_versions import Effective, effective
+from shared.config import Match, Policy, Provider, Timeouts
+from shared.ids import deployment_id, resource_id
+from shared.upstream.credentials import Credential
+from shared.upstream.endpoint import Endpoint
+
+# Fields that Spillway writes into a body of its own accord; an api-version that lacks one is raised, or told to.
+FORCED_FIELDS: dict[str, tuple[str, ...]] = {"chat_completions": ("stream_options.include_usage",)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment:
+    """`model_name` is what callers ask for, `name` the deployment at its resource, `label` its name in answers.
+
+    `id` is model_info.id or made of resource and name. `mode` is model_info.mode, None when any operation may be
+    tried. `order` None comes last. `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1.
+    """
+
+    model_name: str
+    name: str
+    id: str
+    resource_id: str
+    provider: Provider
+    endpoint: Endpoint
+    credential: Credential
+    timeouts: Timeouts
+    policy: Policy
+    mode: str | None
+    base_model: str | None
+    order: int | None
+    weight: float
+    _effective: dict[str, Effective] = field(default_factory=dict, repr=False)
+    _urls: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    def url(self, operation: str, path: str) -> str:
+        """The address for `operation`, whose `path` is below the surface and holds no id."""
+        known = self._urls.get((operation, path))
+        if known is None:
+            version = self._version(operation).version if self.endpoint.provider == "azure" else ""
+            known = self._urls[operation, path] = self.endpoint.url(path, self.name, version)
+        return known
+
+    def supports(self, operation: str, forced_field: str) -> bool:
+        """Whether `forced_field` may be written into a body of `operation`, under the entry's api-version policy."""
+        return self.endpoint.provider == "openai" or forced_field not in self._version(operation).lacks
+
+    def _version(self, operation: str) -> Effective:
+        known = self._effective.get(operation)
+        if known is None:
+            # The retired /extensions path lives in 2023 previews only, which lack every field that is forced.
+            judged = f"{operation}_extensions" if self.endpoint.extensions else operation
+            fields = FORCED_FIELDS.get(operation, ())
+            known = effective(self.endpoint.api_version, judged, self.policy, fields)
+            self._effective[operation] = known
+        return known
+
+
+def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> Deployment:
+    """The deployment that serves `match`."""
+    entry = match.entry
+    name = endpoint.deployment_for(match.model.deployment)
+    resource = entry.resource or resource_id(endpoint.identity)
+    return Deployment(
+        model_name=entry.model_name,
+        name=name,
+        id=entry.id if entry.id and not entry.is_wildcard else deployment_id(resource, name),
+        resource_id=resource,
+        provider=match.model.provider,
+        endpoint=endpoint,
+        credential=credential,
+        timeouts=entry.timeouts,
+        policy=entry.api_version_policy,
+        mode=entry.mode,
+        base_model=entry.base_model_name,
+        order=entry.order,
+        weight=entry.weight or entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
+    )

@@ -1,0 +1,122 @@
+"""The sockets to Azure: httpx requests over aiohttp's connection pool, with each failure named by what was sent.
+
+The transport is called with an `httpx.Request` directly, without `httpx.AsyncClient`: on one core and an instant
+upstream that carries about four times the requests (`python -m devtools bench transport`), and redirects, cookies
+and environment proxies, which a gateway must not follow, are not there at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from shared.errors import (
+    SpillwayError,
+    StreamBroken,
+    UpstreamFailed,
+    UpstreamNoReply,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+
+IDLE_CONNECTION_S = 30.0
+"""Shorter than any balancer's idle limit on the way (4 minutes), so that a pooled socket is rarely found dead."""
+POOL_TIMEOUT_S = 10.0
+REPLY_BYTES_MAX = 64 * 1024 * 1024
+
+_NOTHING_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+)
+
+
+def create_transport(connections_max: int) -> httpx.AsyncBaseTransport:
+    """A pool of at most `connections_max` HTTP/1.1 connections. Belongs to the running event loop."""
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=connections_max, keepalive_timeout=IDLE_CONNECTION_S, ssl=transport.ssl_context
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("user-agent", "accept-encoding", "accept", "content-type"),
+        )
+
+    transport = AiohttpTransport(client=session)
+    return transport
+
+
+async def send(
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, *, connect_s: float, first_byte_s: float
+) -> httpx.Response:
+    """Sends and waits for the status line. The response's body is still on the wire: read or close it.
+
+    Raises UpstreamUnreachable (nothing was sent), UpstreamNoReply (sent, then the connection broke) or
+    UpstreamTimeout (sent, no status line within `first_byte_s` seconds).
+    """
+    request.extensions["timeout"] = {"connect": connect_s, "pool": POOL_TIMEOUT_S + connect_s}
+    try:
+        async with asyncio.timeout(first_byte_s):
+            return await transport.handle_async_request(request)
+    except TimeoutError as error:
+        raise UpstreamTimeout(f"The model did not begin to answer within {first_byte_s:g} seconds.") from error
+    except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+        raise _named(error) from error
+
+
+async def read(response: httpx.Response, *, idle_s: float, bytes_max: int = REPLY_BYTES_MAX) -> bytes:
+    """The whole body; the response is closed. Raises UpstreamNoReply, UpstreamTimeout or UpstreamFailed (too large)."""
+    parts: list[bytes] = []
+    size = 0
+    chunks = chunks_of(response)
+    try:
+        while True:
+            async with asyncio.timeout(idle_s):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return b"".join(parts)
+            size += len(chunk)
+            if size > bytes_max:
+                raise UpstreamFailed("The model's answer is larger than the gateway carries.", should_retry=False)
+            parts.append(chunk)
+    except TimeoutError as error:
+        raise UpstreamTimeout(f"The model's answer stopped for {idle_s:g} seconds.") from error
+    except StreamBroken as error:
+        raise UpstreamNoReply("The connection to the model broke in the middle of its answer.") from error
+    finally:
+        await close(response)
+
+
+async def chunks_of(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises StreamBroken when the connection ends before the body does."""
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    try:
+        async for chunk in stream:
+            yield chunk
+    except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+        raise StreamBroken("The connection to the model broke before the answer ended.") from error
+
+
+async def close(response: httpx.Response) -> None:
+    """Lets the connection go: back to the pool when the body was read to its end, closed otherwise. Never raises."""
+    try:
+        await response.aclose()
+    except (httpx.TransportError, aiohttp.ClientError, OSError, RuntimeError):
+        return
+
+
+def _named(error: Exception) -> SpillwayError:
+    """httpx-aiohttp calls every aiohttp connection error a connect timeout; the cause tells what was sent."""
+    cause = error.__cause__ or error
+    if isinstance(cause, _NOTHING_SENT):
+        return UpstreamUnreachable("The model's deployment could not be reached.")
+    return UpstreamNoReply("The connection to the model broke before it answered.")

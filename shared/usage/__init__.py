@@ -1,0 +1,1 @@
+"""What a call used: read from the upstream's own figures, or estimated when there are none."""
