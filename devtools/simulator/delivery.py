@@ -65,6 +65,8 @@ async def _send_pieces(
             await connection.pause(stall_s)
         if connection.gone:
             return False
+        if cut_at is not None and record.bytes_sent >= cut_at:
+            break
         data = piece.data
         if cut_at is not None and record.bytes_sent + len(data) > cut_at:
             data = data[: cut_at - record.bytes_sent]

@@ -63,22 +63,22 @@ class Recorder:
     """The last REQUESTS_MAX requests, with the first 64 KiB of each body and 128 MiB of bodies at most."""
 
     def __init__(self) -> None:
-        self._records: deque[Record] = deque()
+        self.records: deque[Record] = deque()
         self._bytes = 0
         self._seq = 0
 
     def add(self, request: Request, time: float) -> Record:
         self._seq += 1
         record = Record(self._seq, time, request, request.body[:BODY_BYTES_KEPT])
-        self._records.append(record)
+        self.records.append(record)
         self._bytes += len(record.body)
-        while len(self._records) > REQUESTS_MAX or self._bytes > TOTAL_BYTES_KEPT:
-            self._bytes -= len(self._records.popleft().body)
+        while len(self.records) > REQUESTS_MAX or self._bytes > TOTAL_BYTES_KEPT:
+            self._bytes -= len(self.records.popleft().body)
         return record
 
     def clear(self) -> None:
-        self._records.clear()
+        self.records.clear()
         self._bytes = 0
 
     def to_json(self) -> dict[str, Any]:
-        return {"requests": [record.to_json() for record in self._records], "count": len(self._records)}
+        return {"requests": [record.to_json() for record in self.records], "count": len(self.records)}
