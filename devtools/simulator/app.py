@@ -24,8 +24,9 @@ TOKEN_PATH = control.PREFIX + "/identity/token"
 class Simulator:
     """An ASGI app. `world` is its state, for tests that run it in their own process."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self.world = world
+        self._body_bytes_max = body_bytes_max
         self._control = control.control_app(world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,7 +36,7 @@ class Simulator:
             await self._control(scope, receive, send)
             return
         with Connection(receive, send) as connection:
-            request = await _read(scope, receive)
+            request = await _read(scope, receive, self._body_bytes_max)
             if request is not None:
                 await self._serve(request, connection)
 
@@ -43,29 +44,29 @@ class Simulator:
         world = self.world
         record = world.recorder.add(request, world.time())
         if request.path == TOKEN_PATH:
-            record.operation = "identity"
-            rule = world.faults.strike("identity")
+            record.operation = faults.IDENTITY
+            rule = world.faults.strike(faults.IDENTITY)
             if rule is not None and rule.replaces:
                 record.fault, reply = rule.id, faults.replacement(rule)
             else:
                 reply = world.identity.token_endpoint(request, world.time())
-        elif len(request.body) > BODY_BYTES_MAX:
-            error = errors.body_too_large(BODY_BYTES_MAX, len(request.body))
+        elif len(request.body) > self._body_bytes_max:
+            error = errors.body_too_large(self._body_bytes_max, len(request.body))
             reply, rule = Reply(error.status, {"content-type": JSON}, orjson.dumps(error.body)), None
         else:
             reply, rule = await service.answer(world, request, record)
         await deliver(reply, rule, record, connection)
 
 
-async def _read(scope: Scope, receive: Receive) -> Request | None:
-    """The whole request, its body cut off just over BODY_BYTES_MAX; None when the client left before its end."""
+async def _read(scope: Scope, receive: Receive, body_bytes_max: int) -> Request | None:
+    """The whole request, its body cut off just over `body_bytes_max`; None when the client left before its end."""
     parts: list[bytes] = []
     size = 0
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        if size <= BODY_BYTES_MAX:
+        if size <= body_bytes_max:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         if not message.get("more_body", False):
@@ -86,7 +87,12 @@ def create_app(
     seed: int = 0,
     monotonic: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
+    body_bytes_max: int = BODY_BYTES_MAX,
 ) -> Simulator:
-    """A simulator with the resources of `settings`: a dict, the path of a JSON file, or None for the default ones."""
+    """A simulator with the resources of `settings`: a dict, the path of a JSON file, or None for the default ones.
+
+    Both have the shape `{"resources": {name: resource}}` (resources.resource_from). A body over `body_bytes_max`
+    is a 413. Raises SettingsError.
+    """
     values = orjson.loads(settings.read_bytes()) if isinstance(settings, Path) else settings
-    return Simulator(World(values, seed=seed, monotonic=monotonic, wall=wall))
+    return Simulator(World(values, seed=seed, monotonic=monotonic, wall=wall), body_bytes_max)

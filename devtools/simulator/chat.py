@@ -35,8 +35,9 @@ async def serve(call: Call) -> Reply:
         return refused
     try:
         return _admitted(call, deployment, limit, estimate, stream=stream)
-    except errors.AzureError:
+    except errors.AzureError as error:
         limit.correct(estimate, 0)
+        error.headers |= headers.of_limit(limit, deployment.ratelimit_headers, call.world.now())
         raise
 
 

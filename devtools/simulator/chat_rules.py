@@ -36,6 +36,8 @@ def check(body: dict[str, Any], model: Model, surface: str, api_version: str) ->
     _check_messages(body.get("messages"))
     _check_tools(body)
     _check_stream_options(body)
+    if "audio" in (body.get("modalities") or ()):
+        raise errors.invalid_request("Simulator: audio answers are not simulated.", "modalities")
     if model.reasoning:
         _check_reasoning(body, model)
     if body.get("stream") and not model.streams:

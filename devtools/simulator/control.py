@@ -1,4 +1,22 @@
-"""The `/_sim` routes: what a test reads from the simulator and tells it. JSON in, JSON out."""
+"""The `/_sim` routes: what a test reads from the simulator and tells it. JSON in, JSON out.
+
+    GET    /health                             {"ok", "resources": [names], "seed"}
+    POST   /reset                              everything as at the start; issued tokens stay valid
+    POST   /advance                            {"seconds"}: windows roll over, tokens expire
+    GET    /bill         DELETE /bill          {"lines": [bill.Line], "count", "prompt_tokens", ...}
+    GET    /requests     DELETE /requests      {"requests": [recorder.Record], "count"}
+    POST   /faults                             faults.Rule, all fields optional; gives {"id"}
+    GET    /faults       DELETE /faults        {"faults": [faults.Rule], "count"}
+    GET    /resources                          {name: {"keys", "region", "local_auth", "deployments"}}
+    PUT    /resources/{name}                   adds or replaces one: the same shape, all optional; also DELETE
+    PUT    /resources/{name}/deployments/{d}   adds or replaces one: resources.Deployment; also PATCH, DELETE
+    GET    /identity                           {"lifetime_s", "role", "roles": {client_id: role}, "issued"}
+    PUT    /identity                           {"lifetime_s"?, "role"?, "roles"?}; a null role is a missing one
+    POST   /identity/revoke                    {"revoked"}: earlier tokens are 401 from now on
+    GET    /identity/token                     App Service's endpoint (identity.py)
+
+A wrong value is a 400, an unknown name a 404, both `{"error": message}`.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,8 @@ from devtools.simulator.exchange import JSON, SSE_DONE, Event, Reply
 from devtools.simulator.resources import SettingsError
 
 RULES_MAX = 1000
+IDENTITY = "identity"
+"""The identity endpoint's name as an operation: only a rule that names it strikes it."""
 HTML_502 = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
     b"<hr><center>Microsoft-Azure-Application-Gateway/v2</center>\r\n</body>\r\n</html>\r\n"
@@ -23,8 +25,9 @@ HTML_502 = (
 class Rule:
     """One fault.
 
-    Which requests: `resource`, `deployment`, `operation` (`chat/completions`, `models`, `identity`; None = all),
-    the first `after` matches pass, then `times` requests (None = for ever), each with `probability`.
+    Which requests: `resource`, `deployment`, `operation` (`chat/completions`, `models`; None = all, except
+    `identity`, which must be named), the first `after` matches pass, then `times` requests (None = for ever), each
+    with `probability`.
     Instead of the answer: `status` with `body` (object, or string as it is) and `headers` (null removes one),
     `html` (a 502 page), `empty` (200 without a body), `reset` (TCP RST before any answer). These are not billed
     unless `billed`: then the model ran, and only its answer was lost.
@@ -66,6 +69,8 @@ class Rule:
         return self.status is not None or self.html or self.empty or self.reset
 
     def matches(self, operation: str, resource: str, deployment: str) -> bool:
+        if operation == IDENTITY and self.operation != IDENTITY:
+            return False
         wanted = ((self.operation, operation), (self.resource, resource), (self.deployment, deployment))
         return self.times != 0 and all(want is None or want == have for want, have in wanted)
 

@@ -45,7 +45,7 @@ def calls_for(body: dict[str, Any], prompt: str, *, parallel: bool) -> list[Tool
         return []
     if not parallel or body.get("parallel_tool_calls") is False or "functions" in body:
         cities = cities[:1]
-    schema = function.get("parameters") or {}
+    schema = {"type": "object"} | (function.get("parameters") or {})
     return [
         ToolCall(function.get("name", ""), orjson.dumps(example(schema, city=city)).decode())
         for city in cities or ["Paris"]

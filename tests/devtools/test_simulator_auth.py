@@ -185,6 +185,14 @@ def test_faults_strike_the_identity_endpoint(anonymous: httpx.Client, sim: Contr
     assert anonymous.get(path, headers=headers).json()["access_token"]
 
 
+def test_a_fault_that_does_not_name_the_identity_endpoint_passes_it(
+    anonymous: httpx.Client, sim: ControlClient
+) -> None:
+    sim.fault(status=500)
+    headers = bearer(token(anonymous))
+    assert [call(anonymous, CLASSIC, headers)[0] for _ in range(2)] == [500, 200]
+
+
 def test_the_simulator_shares_no_code_with_the_gateway() -> None:
     package = Path(__file__).parents[2] / "devtools" / "simulator"
     sources = [path.read_text() for path in package.glob("*.py")]

@@ -164,6 +164,12 @@ def test_the_record_keeps_64_kib_of_a_body(http: httpx.Client, sim: ControlClien
     assert (len(record["body"]), record["body_truncated"]) == (65_536, True)
 
 
+def test_a_body_over_the_limit_is_a_413() -> None:
+    with serving(create_app(body_bytes_max=1000)) as base, httpx.Client(base_url=base) as small:
+        status = [small.post(PATH, content=b"x" * size).status_code for size in (1000, 1001, 5_000_000)]
+    assert status == [401, 413, 413]
+
+
 def test_the_record_is_bounded_in_number_and_in_bytes() -> None:
     recorder = Recorder()
     for _ in range(10_001):

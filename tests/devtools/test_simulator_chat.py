@@ -128,6 +128,23 @@ def test_parallel_calls_can_be_switched_off(http: httpx.Client) -> None:
     assert len(answer["choices"][0]["message"]["tool_calls"]) == 1
 
 
+def test_a_named_tool_is_called_whatever_the_prompt(http: httpx.Client) -> None:
+    other = {"type": "function", "function": {"name": "open_gate"}}
+    named = {"type": "function", "function": {"name": "open_gate"}}
+    answer = ask(http, "hello", tools=[CITY_TOOL, other], tool_choice=named)
+    assert answer["choices"][0]["message"]["tool_calls"][0]["function"] == {"name": "open_gate", "arguments": "{}"}
+
+
+def test_no_more_than_128_tools(http: httpx.Client) -> None:
+    assert ask(http, "hello", tools=[CITY_TOOL] * 129)["error"]["code"] == "array_above_max_length"
+    assert ask(http, "hello", tools="weather")["error"]["code"] == "invalid_type"
+
+
+def test_logprobs_name_each_token(http: httpx.Client) -> None:
+    choice = ask(http, "[[sim chunks=4]]", logprobs=True)["choices"][0]
+    assert "".join(token["token"] for token in choice["logprobs"]["content"]) == choice["message"]["content"]
+
+
 def test_after_tool_messages_the_answer_is_text(http: httpx.Client) -> None:
     asked = [{"role": "user", "content": "Weather in Paris?"}]
     call = ask(http, asked, tools=[CITY_TOOL])["choices"][0]["message"]
@@ -281,6 +298,12 @@ def test_a_malformed_request_is_a_400(http: httpx.Client, body: bytes, param: st
     response = http.post(path, content=body, headers={"content-type": "application/json"})
     error = response.json()["error"]
     assert (response.status_code, error["param"], error["code"]) == (400, param, code)
+
+
+def test_audio_answers_are_refused_rather_than_faked(http: httpx.Client) -> None:
+    audio: dict[str, Any] = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+    assert ask(http, "hello", "azure-openai-4o-audio", **audio)["error"]["param"] == "modalities"
+    assert content(ask(http, "hello", "azure-openai-4o-audio", modalities=["text"]))
 
 
 def test_the_openai_sdk_parses_an_answer(url: str, sim: ControlClient) -> None:

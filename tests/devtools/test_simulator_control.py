@@ -146,7 +146,7 @@ def test_unknown_settings_are_refused() -> None:
         create_app({"colour": "red"})
 
 
-def test_run_says_where_it_listens_and_serves(tmp_path: Path) -> None:
+def test_run_says_where_it_listens_serves_and_breaks_connections() -> None:
     command = "from devtools.simulator import run; run(port=0)"
     with subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -154,7 +154,15 @@ def test_run_says_where_it_listens_and_serves(tmp_path: Path) -> None:
             line = process.stdout.readline()
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
             assert found is not None
-            assert httpx.get(found[0] + "/_sim/health").json()["ok"] is True
+            with ControlClient(found[0]) as sim:
+                assert sim.call("GET", "/health")["ok"] is True
+                for fault, error in (
+                    ({"reset": True}, httpx.ReadError),
+                    ({"cut_after_bytes": 9}, httpx.RemoteProtocolError),
+                ):
+                    sim.fault(**fault)
+                    with pytest.raises(error):
+                        httpx.get(found[0] + "/east/openai/v1/models", headers={"api-key": "sim-key-east"})
         finally:
             process.terminate()
     assert line.startswith("Azure OpenAI simulator on ")

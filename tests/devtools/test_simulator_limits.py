@@ -150,7 +150,8 @@ def test_every_call_tells_what_remains(http: httpx.Client, sim: ControlClient) -
 
 def test_failed_requests_count_and_refused_ones_do_not(http: httpx.Client, sim: ControlClient) -> None:
     sim.deployment("east", "gpt-4o", rpm=12)
-    assert http.post(PATH, json={"messages": []}).status_code == 400
+    failed = http.post(PATH, json={"messages": []})
+    assert (failed.status_code, failed.headers["x-ratelimit-remaining-requests"]) == (400, "11")
     assert http.post(PATH, json=body()).headers["x-ratelimit-remaining-requests"] == "10"
     assert http.post(PATH, json=body()).headers["x-ratelimit-remaining-requests"] == "10"
 
@@ -193,6 +194,12 @@ def test_a_full_provisioned_deployment_refuses_until_it_has_drained(http: httpx.
     assert response.json()["error"]["message"].startswith("Rate limit is exceeded. Try again in ")
     sim.advance(int(response.headers["retry-after-ms"]) / 1000)
     assert http.post(PTU, json=body()).status_code == 200
+
+
+def test_a_failed_request_leaves_no_tokens_in_a_provisioned_bucket(http: httpx.Client, sim: ControlClient) -> None:
+    assert http.post(PTU, json=body(200_000)).status_code == 400
+    utilisation = http.post(PTU, json=body(1)).headers["azure-openai-deployment-utilization"]
+    assert float(utilisation.rstrip("%")) < 1
 
 
 def test_the_limit_can_be_told_inside_a_stream(http: httpx.Client, sim: ControlClient) -> None:

@@ -133,6 +133,13 @@ def test_tool_calls_arrive_in_pieces_that_join_to_json(http: httpx.Client) -> No
     assert parts[-2]["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_older_functions_and_logprobs_stream_too(http: httpx.Client) -> None:
+    deltas = [part["choices"][0]["delta"] for part in chunks(http, "in Paris", functions=[{"name": "weather"}])[1:]]
+    assert "".join(delta.get("function_call", {}).get("arguments", "") for delta in deltas) == "{}"
+    parts = chunks(http, "[[sim chunks=3]]", logprobs=True)
+    assert all(part["choices"][0]["logprobs"]["content"] for part in parts[2:-1])
+
+
 def test_directives_set_the_size_and_language_of_chunks(http: httpx.Client) -> None:
     parts = chunks(http, "[[sim chunks=9 chunk_bytes=30 lang=zh]]")
     pieces = [part["choices"][0]["delta"]["content"] for part in parts[2:-1]]
