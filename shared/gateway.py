@@ -47,6 +47,8 @@ from shared.upstream.transport import create_transport
 
 log = logging.getLogger("spillway")
 
+TASKS_PER_CALL_MAX = 5
+"""Its client's watch, its opening or work, a drain, a keep-alive, the tail of its stream."""
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """A JSON request, unless general_settings.max_request_size_mb says otherwise: Azure takes images of up to 20 MB."""
 
@@ -90,7 +92,7 @@ class Gateway:
         config, settings = plan.config, plan.settings
         self.config = config
         self.settings = settings
-        self.supervisor = Supervisor()
+        self.supervisor = Supervisor(TASKS_PER_CALL_MAX * settings.calls_max + 1000)
         self.callers = Callers(config.master_key, settings.allow_anonymous)
         self.upstream = UpstreamClient(transport or create_transport(settings.connections_max))
         self.sign_ins = SignIns(self.supervisor, clock)

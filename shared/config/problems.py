@@ -26,7 +26,7 @@ _EXPECTED = {
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
-    "string_type": "a string (numbers need quotes)",
+    "string_type": "a string in quotes",
     "string_too_short": "a string that is not empty",
     "string_too_long": "a string of at most {max_length} characters",
     "greater_than": "a number above {gt}",

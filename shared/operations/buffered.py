@@ -21,7 +21,7 @@ class Answer:
     """A whole answer from upstream, checked to be JSON, with its usage."""
 
     body: bytes
-    usage: Usage | None
+    usage: Usage
 
 
 async def serve(exchange: Exchange, client: ClientConnection) -> BufferedReply:
@@ -31,7 +31,12 @@ async def serve(exchange: Exchange, client: ClientConnection) -> BufferedReply:
     timeout, so that what Azure bills is read and recorded. Raises SpillwayError.
     """
     work = exchange.supervisor.start(_work(exchange), "buffered call")
-    if not await client.outlasts(work, exchange.settings.edge_timeout_s):
+    try:
+        ended = await client.outlasts(work, exchange.settings.edge_timeout_s)
+    except asyncio.CancelledError:
+        exchange.supervisor.start(_end_after(work, exchange.drain_s), "drain")
+        raise
+    if not ended:
         if client.gone:
             exchange.supervisor.start(_end_after(work, exchange.drain_s), "drain")
             exchange.record.outcome = "disconnected"
@@ -75,7 +80,8 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
     if not isinstance(payload, dict):
         raise UpstreamFailed("The model's deployment answered with something that is not JSON.")
     attempt.end()
-    return Answer(body, exchange.operation.usage(payload))
+    operation = exchange.operation
+    return Answer(body, operation.usage(payload) or exchange.estimate(operation.completion_tokens(payload)))
 
 
 async def _end_after(work: asyncio.Task[Answer], seconds: float) -> None:

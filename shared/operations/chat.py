@@ -11,7 +11,7 @@ from shared.errors import BadRequest
 from shared.operations.chat_events import ChatEvents
 from shared.operations.operation import Call, Proxied
 from shared.upstream.deployment import Deployment
-from shared.usage.estimate import chat_prompt_tokens
+from shared.usage.estimate import chat_completion_tokens, chat_prompt_tokens
 from shared.usage.usage import chat_usage
 
 INCLUDE_USAGE = "stream_options.include_usage"
@@ -66,12 +66,18 @@ def parse(call_id: str, caller: Caller, path_model: str | None, body: dict[str, 
 
 
 def encode(call: Call, deployment: Deployment) -> bytes:
-    """The JSON for one deployment: its own name as `model`, and usage asked for in a stream where it can be."""
+    """The JSON for one deployment: its own name as `model`, and usage asked for in a stream where it can be.
+
+    Raises BadRequest for JSON nested more than 254 levels deep, which orjson reads and does not write.
+    """
     body = dict(call.body)
     body["model"] = deployment.name
     if call.stream and deployment.supports("chat_completions", INCLUDE_USAGE):
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    return orjson.dumps(body)
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        raise BadRequest("The request's body is nested too deeply.", code="invalid_json") from None
 
 
 def wants_usage(call: Call) -> bool:
@@ -89,6 +95,7 @@ CHAT = Proxied(
     usage=chat_usage,
     translator=lambda call: ChatEvents(call.call_id, call.model, show_usage=wants_usage(call)),
     prompt_tokens=lambda call: chat_prompt_tokens(call.body),
+    completion_tokens=chat_completion_tokens,
 )
 
 

@@ -17,7 +17,7 @@ import orjson
 from shared.errors import SpillwayError, StreamBroken
 from shared.upstream.answers import error_in_stream
 from shared.upstream.sse import DONE, data_of, event
-from shared.usage.estimate import text_weight
+from shared.usage.estimate import message_weight
 from shared.usage.usage import Usage, chat_usage
 
 
@@ -138,17 +138,4 @@ class ChatEvents:
             elif isinstance(delta, dict):
                 self._unfinished.add(index)
             if isinstance(delta, dict):
-                self._completion_weight += _delta_weight(delta)
-
-
-def _delta_weight(delta: dict[str, Any]) -> float:
-    weight = 0.0
-    for name in ("content", "refusal", "reasoning_content"):
-        text = delta.get(name)
-        if isinstance(text, str):
-            weight += text_weight(text)
-    for call in delta.get("tool_calls") or ():
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict):
-            weight += sum(text_weight(text) for text in function.values() if isinstance(text, str))
-    return weight
+                self._completion_weight += message_weight(delta)

@@ -52,6 +52,10 @@ class ClientConnection:
     async def _watch_for_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        self.leave()
+
+    def leave(self) -> None:
+        """The client is gone, whoever noticed it."""
         self.gone = True
         self._left.set()
         if self._on_gone is not None:

@@ -91,8 +91,8 @@ class Exchange:
         headers = {"x-spillway-attempts": str(len(self.trail.attempts))}
         attempt = self.trail.last
         if attempt is not None:
-            headers["x-spillway-deployment"] = attempt.deployment.label
-            headers["x-spillway-model-id"] = attempt.deployment.id
+            headers["x-spillway-deployment"] = _header_value(attempt.deployment.label)
+            headers["x-spillway-model-id"] = _header_value(attempt.deployment.id)
         upstream = self.response_headers
         if upstream is not None:
             headers |= {name: upstream[name] for name in _PASSED_ON if name in upstream}
@@ -108,9 +108,8 @@ class Exchange:
         if self.record.first_byte_ms is None:
             self.record.first_byte_ms = round((time.monotonic() - self.started) * 1000, 3)
 
-    def settle(self, usage: Usage | None) -> None:
+    def settle(self, usage: Usage) -> None:
         """The call has its usage; recorded when it closes."""
-        usage = usage or self.estimate(0)
         record = self.record
         record.prompt_tokens, record.completion_tokens = usage.prompt, usage.completion
         record.cached_tokens, record.reasoning_tokens = usage.cached, usage.reasoning
@@ -141,3 +140,8 @@ class Exchange:
 
     def _first_byte_s(self, deployment: Deployment) -> float:
         return deployment.timeouts.first_byte_s if self.call.stream else deployment.timeouts.total_s
+
+
+def _header_value(text: str) -> str:
+    """The text as a header can carry it: a model's name or id from the configuration may hold any character."""
+    return text.encode("ascii", "replace").decode()

@@ -100,6 +100,7 @@ async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:
     translator = stream.translator
     while not (translator.began or translator.ended or translator.error):
         pending = asyncio.ensure_future(anext(stream.chunks, None))
+        pending.add_done_callback(_seen)
         stream.pending = pending
         await asyncio.wait({pending}, timeout=deadline - loop.time())
         if not pending.done():
@@ -124,3 +125,9 @@ async def read_tail(stream: OpenStream) -> None:
         log.debug("a stream did not end after [DONE]; its connection is closed")
     finally:
         await stream.close()
+
+
+def _seen(task: asyncio.Task[bytes | None]) -> None:
+    """Marks a failure as seen: who still wants the chunk gets it, and nobody else is told."""
+    if not task.cancelled():
+        task.exception()

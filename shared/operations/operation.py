@@ -62,8 +62,9 @@ class Proxied:
 
     `modes`: values of `model_info.mode` it serves (an entry without a mode serves any). `providers`: route prefixes
     it serves. `parse` makes a Call of the client's JSON, raising BadRequest; `encode` makes the body for one
-    deployment. `usage` reads a buffered reply's JSON. `prompt_tokens` estimates a call's prompt. `replay`: after
-    which kinds of failure another deployment may be tried.
+    deployment. `usage` reads a buffered reply's JSON. `prompt_tokens` estimates a call's prompt and
+    `completion_tokens` a reply, where the upstream told no usage. `replay`: after which kinds of failure another
+    deployment may be tried.
     """
 
     upstream_path: str
@@ -74,6 +75,7 @@ class Proxied:
     usage: Callable[[Any], Usage | None]
     translator: Callable[[Call], EventTranslator]
     prompt_tokens: Callable[[Call], int]
+    completion_tokens: Callable[[dict[str, Any]], int]
     replay: frozenset[Replay] = frozenset({Replay.FREELY, Replay.FAILED})
 
 

@@ -41,7 +41,13 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
     """
     opening = exchange.supervisor.start(open_stream(exchange), "stream opening")
     stream = StreamedCall(exchange, client, opening)
-    if await client.outlasts(opening, exchange.keepalive_s):
+    try:
+        opened = await client.outlasts(opening, exchange.keepalive_s)
+    except asyncio.CancelledError:
+        client.leave()
+        exchange.supervisor.start(stream.run(_nowhere), "drain")
+        raise
+    if opened:
         try:
             opening.result()
         except Exception as failure:

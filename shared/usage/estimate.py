@@ -37,28 +37,66 @@ def chat_prompt_tokens(body: dict[str, Any]) -> int:
     """Prompt tokens of a chat request: its messages, tools and images. Tolerates any JSON."""
     weight = 3.0
     messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else []:
+    for message in messages if isinstance(messages, list) else ():
         weight += MESSAGE_TOKENS + _strings_weight(message)
     for field in ("tools", "functions", "response_format"):
         weight += _strings_weight(body.get(field))
     return math.ceil(weight)
 
 
+def chat_completion_tokens(payload: dict[str, Any]) -> int:
+    """Completion tokens of a whole chat reply. Tolerates any JSON."""
+    choices = payload.get("choices")
+    weight = 0.0
+    for choice in choices if isinstance(choices, list) else ():
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if isinstance(message, dict):
+            weight += message_weight(message)
+    return math.ceil(weight)
+
+
+def message_weight(message: dict[str, Any]) -> float:
+    """Tokens of what a model wrote: one message, or one streamed delta of it."""
+    weight = 0.0
+    for name in ("content", "refusal", "reasoning_content"):
+        text = message.get(name)
+        if isinstance(text, str):
+            weight += text_weight(text)
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            weight += sum(text_weight(text) for text in function.values() if isinstance(text, str))
+    return weight
+
+
 def _strings_weight(value: Any) -> float:
-    """Tokens of every string in a JSON value; an image counts as an image, audio as ten tokens a second of MP3."""
-    if isinstance(value, str):
-        return text_weight(value)
-    if isinstance(value, list):
-        return sum(map(_strings_weight, value))
-    if isinstance(value, dict):
-        if value.get("type") == "image_url":
-            return IMAGE_TOKENS
-        if value.get("type") == "input_audio":
-            data = value.get("input_audio")
-            encoded = data.get("data") if isinstance(data, dict) else None
-            return len(encoded) / 2000 if isinstance(encoded, str) else 0.0
-        return sum(1 + _strings_weight(item) for item in value.values())
-    return 1.0 if value is not None else 0.0
+    """Tokens of every string in a JSON value; an image counts as an image, audio by its length."""
+    weight = 0.0
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            weight += text_weight(one)
+        elif isinstance(one, list):
+            left.extend(one)
+        elif isinstance(one, dict):
+            if one.get("type") == "image_url":
+                weight += IMAGE_TOKENS
+            elif one.get("type") == "input_audio":
+                weight += _audio_weight(one.get("input_audio"))
+            else:
+                weight += len(one)
+                left.extend(one.values())
+        elif one is not None:
+            weight += 1
+    return weight
+
+
+def _audio_weight(audio: Any) -> float:
+    """About ten tokens a second of MP3 at 128 kbit/s, which is 21,000 base64 characters."""
+    data = audio.get("data") if isinstance(audio, dict) else None
+    return len(data) / 2_100 if isinstance(data, str) else 0.0
 
 
 def _weight(codepoint: int) -> float:
