@@ -43,9 +43,8 @@ def main(port: int, address: str, app_dir: Path) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _leave)
     load_local_settings(app_dir)
-    sock = _listen(address, port)
     with asyncio.Runner(loop_factory=uvicorn.Config(app="").get_loop_factory()) as runner:
-        runner.run(_serve(sock, address, app_dir))
+        runner.run(_serve(address, port, app_dir))
 
 
 def load_local_settings(app_dir: Path) -> None:
@@ -67,9 +66,10 @@ def listing(host: Host, base_url: str) -> str:
     return "\n".join((*lines, *host.problems))
 
 
-async def _serve(sock: socket.socket, address: str, app_dir: Path) -> None:
+async def _serve(address: str, port: int, app_dir: Path) -> None:
     # Indexed on the running loop, as the worker does: an app that calls asyncio.run() at import fails here too.
     host = _create_host(app_dir)
+    sock = _listen(address, port)
     name = "localhost" if address in ("127.0.0.1", "0.0.0.0") else address  # noqa: S104
     print(listing(host, f"http://{name}:{sock.getsockname()[1]}"), flush=True)
     timers = asyncio.create_task(host.timers.run())
@@ -112,7 +112,9 @@ def _listen(address: str, port: int) -> socket.socket:
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(0)
+    """Azure kills its workers: an app gets no chance to close anything here either."""
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _fail(*lines: str) -> NoReturn:
