@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from shared.config import document, resolve
+from shared.config import document, resolve, sections
 from shared.config.config import Config
 from shared.config.entry import Entry
 from shared.config.environment import NODES_MAX, Environment, Expansion, TooLarge, expand
-from shared.config.fields import Section
-from shared.config.params import CredentialItem, CredentialValues
 from shared.config.problems import Problems
 from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings
 from shared.config.support import complaint
 from shared.errors import ConfigError
-
-S = TypeVar("S", bound=Section)
 
 APP_ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = frozenset(
@@ -65,17 +61,17 @@ def parse(text: str, environ: Mapping[str, str], source: str = "config") -> Conf
         kind = "a list" if isinstance(raw, list) else "one value"
         raise ConfigError([f"{source}: found {kind}, expected a mapping with model_list."])
     expansion = Expansion()
-    own = _own_variables(raw, environ, expansion)
-    environment = Environment(environ, own)
     rest = {key: value for key, value in raw.items() if key != "environment_variables"}
     try:
+        own = sections.own_variables(raw, environ, expansion)
+        environment = Environment(environ, own)
         tree = expand(rest, environment, "", expansion)
     except TooLarge:
         raise ConfigError([f"{source}: nests too deep or holds more than {NODES_MAX} values."]) from None
     problems = Problems(expansion.references)
     for path, name in expansion.unset.items():
         problems.add(path, f"environment variable {name} is not set or empty.")
-    _check_own_variables(raw, own, expansion, problems)
+    sections.check_own_variables(raw, own, expansion, problems)
     return _config(tree, environment, environ, expansion, problems, source)
 
 
@@ -97,13 +93,13 @@ def _config(
         text = complaint("", str(key), SECTIONS)
         if text is not None:
             problems.warn(str(key), text)
-    router = _section(RouterSettings, "router_settings", tree, problems)
-    litellm = _section(LitellmSettings, "litellm_settings", tree, problems)
-    general = _section(GeneralSettings, "general_settings", tree, problems)
-    named = _named_credentials(tree, problems)
+    router = sections.section(RouterSettings, "router_settings", tree, problems)
+    litellm = sections.section(LitellmSettings, "litellm_settings", tree, problems)
+    general = sections.section(GeneralSettings, "general_settings", tree, problems)
+    named = sections.named_credentials(tree, problems)
     context = resolve.Context(environment, expansion.references, problems, named, router, litellm, general)
     entries = _entries(tree, context, source)
-    aliases, hidden = _aliases(router, entries, expansion, problems)
+    aliases, hidden = sections.aliases(router, entries, expansion, problems)
     problems.raise_if_any()
     if not entries:
         raise ConfigError(["model_list: no entry is left, expected at least one for Azure OpenAI or OpenAI."])
@@ -148,95 +144,6 @@ def _entries(tree: dict[Any, Any], context: resolve.Context, source: str) -> tup
             )
         first.setdefault(entry.id, entry.path)
     return entries
-
-
-def _aliases(
-    router: RouterSettings, entries: tuple[Entry, ...], expansion: Expansion, problems: Problems
-) -> tuple[dict[str, str], frozenset[str]]:
-    """`alias: model_name`, or `alias: {model: model_name, hidden: true}`. The model must exist; chains are refused."""
-    aliases: dict[str, str] = {}
-    hidden: set[str] = set()
-    for alias, value in router.model_group_alias.items():
-        path = f"router_settings.model_group_alias.{alias}"
-        if path in expansion.unset:
-            continue
-        target = value.get("model") if isinstance(value, dict) else value
-        if not isinstance(target, str):
-            problems.found(path, value, "a model_name, or a mapping with model and hidden")
-            continue
-        if not any(entry.model_name == target or entry.match(target) for entry in entries):
-            if not problems:  # an entry with a problem may be the one
-                problems.found(path, target, "a model_name of model_list")
-            continue
-        aliases[alias] = target
-        if isinstance(value, dict):
-            for key in value:
-                if key not in ("model", "hidden"):
-                    problems.warn(f"{path}.{key}", "is not a known key and has no effect.")
-            if value.get("hidden") is True:
-                hidden.add(alias)
-    return aliases, frozenset(hidden)
-
-
-def _section(model: type[S], name: str, tree: dict[Any, Any], problems: Problems) -> S:
-    """The section, or its defaults when it is not written or wrong (the problem then stops the start anyway)."""
-    raw = tree.get(name)
-    if raw is None:
-        return model()
-    return problems.validated(model, name, name, raw) or model()
-
-
-def _named_credentials(tree: dict[Any, Any], problems: Problems) -> dict[str, CredentialValues | None]:
-    raw = tree.get("credential_list")
-    named: dict[str, CredentialValues | None] = {}
-    if raw is None:
-        return named
-    if not isinstance(raw, list):
-        problems.found("credential_list", raw, "a list")
-        return named
-    for i, one in enumerate(raw):
-        path = f"credential_list[{i}]"
-        item = problems.validated(CredentialItem, "credential_list", path, one)
-        if item is None:
-            continue
-        if item.credential_name in named:
-            problems.add(f"{path}.credential_name", "is written twice, expected a different name for each.")
-        inside = f"{path}.credential_values"
-        named[item.credential_name] = problems.validated(
-            CredentialValues, "litellm_params", inside, item.credential_values
-        )
-    return named
-
-
-def _own_variables(raw: dict[Any, Any], environ: Mapping[str, str], expansion: Expansion) -> dict[str, str]:
-    """The file's `environment_variables` as text; a reference there reads the process environment."""
-    section = raw.get("environment_variables")
-    if not isinstance(section, dict):
-        return {}
-    values = {key: expand(value, environ, f"environment_variables.{key}", expansion) for key, value in section.items()}
-    return {key: _as_text(value) for key, value in values.items() if isinstance(value, str | int | float)}
-
-
-def _as_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _check_own_variables(raw: dict[Any, Any], own: dict[str, str], expansion: Expansion, problems: Problems) -> None:
-    section = raw.get("environment_variables")
-    if section is None:
-        return
-    if not isinstance(section, dict):
-        problems.found("environment_variables", section, "a mapping")
-        return
-    used = set(expansion.references.values())
-    for name, value in section.items():
-        path = f"environment_variables.{name}"
-        if path in expansion.unset or value is None:
-            continue
-        if name not in own:
-            problems.found(path, value, "a string")
-        elif name not in used and not str(name).startswith(("AZURE_", "OPENAI_")):
-            problems.warn(path, f"has no effect; no value of this file is os.environ/{name}.")
 
 
 def _read(written: str) -> str:

@@ -132,7 +132,8 @@ class Problems:
 
 def is_secret(path: str) -> bool:
     """Whether the last key of a YAML path names something that must not be shown."""
-    return path.startswith("environment_variables") or _SECRET_KEY.search(path.rpartition(".")[2]) is not None
+    key = path.rpartition(".")[2]
+    return path.startswith("environment_variables") or bool(_SECRET_KEY.search(key) and not key.endswith("_name"))
 
 
 def _description(model: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:

@@ -466,3 +466,76 @@ def test_config_imports_nothing_above_its_floor() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("addition", "path"),
+    [
+        ("router_settings: {model_group_alias: {a: 5}}\n", "router_settings.model_group_alias.a"),
+        ("router_settings: {model_group_alias: [a]}\n", "router_settings.model_group_alias"),
+        ("router_settings: []\n", "router_settings"),
+        ("general_settings: {disconnect_drain_s: -1}\n", "general_settings.disconnect_drain_s"),
+        ("credential_list: {}\n", "credential_list"),
+        ("credential_list: [{credential_name: a}]\n", "credential_list[0].credential_values"),
+        (
+            "credential_list: [{credential_name: a, credential_values: {api_version: x}}]\n",
+            "credential_list[0].credential_values.api_version",
+        ),
+        (
+            "credential_list: [&a {credential_name: a, credential_values: {}}, *a]\n",
+            "credential_list[1].credential_name",
+        ),
+        ("environment_variables: [a]\n", "environment_variables"),
+        ("    model_info: {1: 2}\n", "model_list[0].model_info"),
+        ("    model_info: {mode: chatting}\n", "model_list[0].model_info.mode"),
+    ],
+)
+def test_a_wrong_section_is_told_with_its_path(addition: str, path: str) -> None:
+    (problem,) = problems(ENTRY + addition)
+    assert problem.partition(": ")[0] == path
+
+
+def test_a_wrong_named_credential_is_told_once_and_not_again_by_its_entries() -> None:
+    text = """
+credential_list: [{credential_name: a, credential_values: {api_version: x}}]
+model_list: [{model_name: a, litellm_params: {model: azure/a, litellm_credential_name: a}}]
+"""
+    (problem,) = problems(text)
+    assert problem.startswith("credential_list[0].credential_values.api_version: found 'x'")
+
+
+def test_an_unknown_credential_name_is_shown() -> None:
+    (problem,) = problems(ENTRY + "      litellm_credential_name: nobody\n")
+    assert problem.endswith("found 'nobody', expected a credential_name of credential_list (none is defined).")
+
+
+def test_variables_that_contain_themselves_are_refused() -> None:
+    (problem,) = problems(ENTRY + "environment_variables: &a {x: *a}\n")
+    assert problem.startswith("config: nests too deep")
+
+
+def test_a_file_that_is_too_large_is_refused() -> None:
+    (problem,) = problems("#" * (4 * 1024 * 1024 + 1))
+    assert problem == "config: found 4194305 characters, expected at most 4194304."
+
+
+def test_a_wildcard_name_may_lead_to_one_deployment() -> None:
+    config = parse(ENTRY.replace("model_name: gpt-4o", "model_name: gpt-*"), {})
+    assert [match.model.deployment for match in config.matches("gpt-5")] == ["gpt-4o"]
+
+
+def test_a_wildcard_may_stand_in_the_middle() -> None:
+    text = ENTRY.replace("model_name: gpt-4o", "model_name: a-*-z").replace("azure/gpt-4o", "azure/x-*")
+    config = parse(text, {})
+    assert [match.model.deployment for match in config.matches("a-b-z")] == ["x-b"]
+    assert config.matches("a-z") == ()
+
+
+def test_custom_llm_provider_is_a_prefix() -> None:
+    text = ENTRY.replace("azure/gpt-4o", "gpt-4o") + "      custom_llm_provider: azure\n"
+    assert parse(text, {}).entries[0].model.provider == "azure"
+
+
+def test_a_base_model_without_prefix_is_its_own_name() -> None:
+    assert parse(ENTRY + "      base_model: gpt-4o\n", {}).entries[0].base_model_name == "gpt-4o"
+    assert parse(ENTRY, {}).entries[0].base_model_name is None

@@ -35,9 +35,10 @@ SCHEMA = {
     "litellm_params": "model api_base base_url api_key api_version base_model azure_ad_token tenant_id client_id"
     " client_secret azure_username azure_password azure_scope responses_api_version litellm_credential_name rpm tpm"
     " itpm otpm rpd tpd daily_reset_time weight order max_parallel_requests timeout stream_timeout max_retries"
-    " drop_params"
-    " additional_drop_params tags tag_regex region_name max_budget budget_duration cooldown_time input_cost_per_token"
-    " output_cost_per_token default_api_key_tpm_limit default_api_key_rpm_limit configurable_clientside_auth_params"
+    " drop_params additional_drop_params tags tag_regex region_name max_budget"
+    " budget_duration cooldown_time"
+    " input_cost_per_token output_cost_per_token default_api_key_tpm_limit default_api_key_rpm_limit"
+    " configurable_clientside_auth_params"
     " keepalive_seconds max_file_size_mb extra_headers mock_response timeout_by_service_tier allowed_openai_params",
     "model_info": "id base_model mode access_groups team_id tier supports_vision supports_native_streaming"
     " allowed_fails allowed_fails_policy cooldown_time reasoning_effort_levels health_check_timeout"
