@@ -7,9 +7,13 @@ import click
 from devtools.bench import streams, transport
 
 
-@click.group()
-def main() -> None:
-    """Measure Spillway on this machine."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Measure Spillway on this machine; without a command, everything."""
+    if context.invoked_subcommand is None:
+        context.invoke(transport.main)
+        context.invoke(streams.main)
 
 
 main.add_command(transport.main, "transport")
