@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from shared.errors import ConfigError
+from shared.settings import Settings
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert Settings.read({}) == Settings()
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_each_setting_is_read_from_its_variable(name: str) -> None:
+    default = getattr(Settings(), name)
+    written = "true" if isinstance(default, bool) else "7"
+    assert getattr(Settings.read({f"SPILLWAY_{name.upper()}": written}), name) == (
+        True if isinstance(default, bool) else 7
+    )
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_each_setting_is_explained(name: str) -> None:
+    assert name in (Settings.__doc__ or "") or name == "allow_anonymous"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("true", True), ("True", True), ("1", True), ("false", False), ("0", False), (" 1 ", True)]
+)
+def test_a_switch_is_true_or_false(written: str, meant: bool) -> None:
+    assert Settings.read({"SPILLWAY_ALLOW_ANONYMOUS": written}).allow_anonymous is meant
+
+
+@pytest.mark.parametrize("written", ["yes", "on", "2", "tru"])
+def test_no_other_word_is_a_switch(written: str) -> None:
+    with pytest.raises(ConfigError, match=f"SPILLWAY_ALLOW_ANONYMOUS: found '{written}', expected true or false"):
+        Settings.read({"SPILLWAY_ALLOW_ANONYMOUS": written})
+
+
+@pytest.mark.parametrize("written", ["0", "-1", "nan", "inf", "ten", "1s"])
+def test_seconds_are_a_finite_number_above_zero(written: str) -> None:
+    with pytest.raises(ConfigError, match="a number of seconds above 0"):
+        Settings.read({"SPILLWAY_EDGE_TIMEOUT_S": written})
+
+
+@pytest.mark.parametrize("written", ["0", "-1", "1.5", "many"])
+def test_a_count_is_a_whole_number_above_zero(written: str) -> None:
+    with pytest.raises(ConfigError, match="a whole number above 0"):
+        Settings.read({"SPILLWAY_CALLS_MAX": written})
+
+
+def test_seconds_may_have_a_fraction() -> None:
+    assert Settings.read({"SPILLWAY_HOLD_BACK_S": "0.25"}).hold_back_s == 0.25
+
+
+def test_white_space_counts_as_not_set() -> None:
+    assert Settings.read({"SPILLWAY_CALLS_MAX": "  "}) == Settings()
+
+
+def test_every_wrong_variable_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.read({"SPILLWAY_CALLS_MAX": "x", "SPILLWAY_HOLD_BACK_S": "y"})
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "SPILLWAY_HOLD_BACK_S",
+        "SPILLWAY_CALLS_MAX",
+    ]
