@@ -61,13 +61,12 @@ def _readings(path: str) -> list[tuple[str, str | None, bool]]:
         if lower.startswith(prefix):
             path, lower = path[len(prefix) :], lower[len(prefix) :]
             break
-    if lower.startswith("deployments/"):
-        deployment, _, tail = path[len("deployments/") :].partition("/")
-        return [(tail.removeprefix("extensions/"), deployment, True)] if deployment else []
-    if lower.startswith("engines/"):
-        # The model may contain slashes: every split is a reading, the shortest tail last.
-        parts = path[len("engines/") :].split("/")
-        return [("/".join(parts[cut:]), "/".join(parts[:cut]), True) for cut in range(1, len(parts))]
+    for prefix in ("deployments/", "engines/"):
+        if lower.startswith(prefix):
+            # The model may contain slashes (the host decodes %2F): every split is a reading, the shortest tail last.
+            parts = path[len(prefix) :].split("/")
+            readings = [("/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))]
+            return [(tail.removeprefix("extensions/"), model, True) for model, tail in readings if model]
     return [(path, None, False)]
 
 
