@@ -395,14 +395,14 @@ def test_a_stream_is_not_cached_or_buffered_on_its_way(spillway: Spillway) -> No
 
 
 def test_filter_results_stay_where_azure_puts_them(spillway: Spillway, sdk: Sdk) -> None:
-    answer = sdk.create(spillway())
+    answer: Any = sdk.create(spillway())
     assert answer.choices[0].model_extra["content_filter_results"]["hate"] == {"filtered": False, "severity": "safe"}
     assert answer.model_extra["prompt_filter_results"][0]["content_filter_results"]["jailbreak"]["detected"] is False
 
 
 def test_the_prompts_filter_results_are_in_the_first_chunk_of_a_stream(spillway: Spillway, sdk: Sdk) -> None:
     chunks = sdk.create(spillway(), stream=True)
-    results = [(chunk.model_extra or {}).get("prompt_filter_results") for chunk in chunks]
+    results: list[Any] = [(chunk.model_extra or {}).get("prompt_filter_results") for chunk in chunks]
     assert results[0][0]["content_filter_results"]["jailbreak"]["detected"] is False
     assert results[1:] == [None] * (len(chunks) - 1)
     assert chunks[0].choices[0].delta.role == "assistant"
