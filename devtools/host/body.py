@@ -14,8 +14,8 @@ from devtools.serving import Message
 Receive = Callable[[], Awaitable[Message]]
 
 BODY_BYTES_MAX_DEFAULT = 104_857_600
-# Kestrel goes on reading a refused body this long, so that the client can finish sending and see the answer.
-DRAIN_S = 5.0
+# A refused body is read on this long, so that a client that sends first and reads then sees the answer.
+DRAIN_S = 2.0
 
 
 class BodyTooLarge(Exception):

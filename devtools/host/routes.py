@@ -46,8 +46,8 @@ class Route:
         return not self.methods or method in self.methods
 
     @property
-    def catches_all(self) -> bool:
-        return self.template.rpartition("/")[2].startswith("{*")
+    def takes_every_path(self) -> bool:
+        return self.template.startswith("{*")
 
 
 class RouteTable:
@@ -78,12 +78,12 @@ def in_host_order(routes: Iterable[Route]) -> list[Route]:
 
 
 def ambiguities(routes: Iterable[Route]) -> list[tuple[Route, Route]]:
-    """Pairs that some path and method match both, catch-alls at the end of the order left out.
+    """Pairs that some path and method match both; those that take every path are left out at the end of the order.
 
     The first of a pair wins for a reason that nobody reads in the code: the spelling of its name.
     """
     ordered = in_host_order(routes)
-    while ordered and ordered[-1].catches_all:
+    while ordered and ordered[-1].takes_every_path:
         ordered.pop()
     return [(first, second) for first, second in combinations(ordered, 2) if _may_overlap(first, second)]
 
