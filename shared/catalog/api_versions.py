@@ -251,7 +251,7 @@ def _has(version: str, since: Since) -> bool:
 def _upgraded(version: str, since: Since, wanted: Iterable[Since]) -> str:
     wanted = tuple(wanted)
     if surface_of(version) == "v1":
-        return version if version in since.v1 else since.instead
+        return version if version in since.v1 else _upgraded(since.instead, since, wanted)
     own = sort_key(version)
     if since.last is not None and own > sort_key(since.last):
         return since.last

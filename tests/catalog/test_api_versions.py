@@ -76,6 +76,7 @@ def test_the_tables_name_known_versions_only(name: str) -> None:
         ("latest", "audio_speech", (), "2025-04-01-preview"),
         ("2024-10-21", "audio_transcriptions", (), "2024-10-21"),
         ("v1", "uploads", (), "2024-10-21"),
+        ("v1", "uploads", ("audio",), "2025-01-01-preview"),
         ("2023-05-15", "batches", (), "2024-07-01-preview"),
         ("2025-04-01-preview", "chat_completions_extensions", (INCLUDE_USAGE,), "2023-12-01-preview"),
         ("2023-07-01-preview", "chat_completions_extensions", (), "2023-07-01-preview"),
