@@ -20,7 +20,7 @@ def list_models(router: Router, caller: Caller, params: Mapping[str, str]) -> Bu
 
 def retrieve_model(router: Router, caller: Caller, params: Mapping[str, str]) -> BufferedReply:
     """One model; its name may contain slashes. Raises ModelNotFound."""
-    name = params["id"]
+    name = params["id"].strip("/")
     router.group(name)
     return BufferedReply(200, orjson.dumps(_model(name)))
 

@@ -19,6 +19,7 @@ from shared.errors import MethodNotAllowed, UnknownPath
 from shared.operations.operation import Operation
 
 _PLACEHOLDER = re.compile(r"\{(\*?)(\w+)\}")
+_EXTENSIONS = re.compile(r"^extensions/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _readings(path: str) -> list[tuple[str, str | None, bool]]:
             # The model may contain slashes (the host decodes %2F): every split is a reading, the shortest tail last.
             parts = path[len(prefix) :].split("/")
             readings = [("/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))]
-            return [(tail.removeprefix("extensions/"), model, True) for model, tail in readings if model]
+            return [(_EXTENSIONS.sub("", tail), model, True) for model, tail in readings if model]
     return [(path, None, False)]
 
 
