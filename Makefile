@@ -78,7 +78,7 @@ clean: ## Remove everything that the other commands made
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json
-	@command -v npm >/dev/null || { echo "Storage needs Node.js 20 or newer with npm: https://nodejs.org"; exit 1; }
+	@command -v npm >/dev/null || { echo "Storage needs Node.js 18 or newer with npm: https://nodejs.org"; exit 1; }
 	@echo "Installing Azurite, the storage emulator"
 	@npm ci --silent --no-audit --no-fund
 	@touch $@

@@ -40,7 +40,7 @@ from shared.settings import Settings
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import UpstreamClient
-from shared.upstream.deployment import FORCED_FIELDS, Deployment, deployment_of
+from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entries, of_entry
 from shared.upstream.signin import SignIns
 from shared.upstream.transport import create_transport
@@ -75,7 +75,7 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
         )
     endpoints, warnings = of_entries(config.entries)
     versions = [(entry, endpoint.api_version) for entry, endpoint in zip(config.entries, endpoints, strict=True)]
-    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions, FORCED_FIELDS)))
+    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions)))
 
 
 class Gateway:

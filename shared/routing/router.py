@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -94,6 +95,8 @@ class Router:
         self._cooling_until[deployment.id] = self._monotonic() + wait_ms / 1000
 
     def _load(self, deployment: Deployment) -> float:
+        if deployment.weight == 0:
+            return math.inf
         return (self._in_flight[deployment.id] + 1) / deployment.weight
 
     def _deployment(self, match: Match) -> Deployment:

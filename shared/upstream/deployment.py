@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared.catalog.api_versions import Effective, effective
+from shared.catalog.api_versions import FORCED, Effective, effective
 from shared.config import Match, Policy, Provider, Timeouts
 from shared.ids import deployment_id, resource_id
 from shared.upstream.credentials import Credential
 from shared.upstream.endpoint import Endpoint
-
-# Fields that Spillway writes into a body of its own accord; an api-version that lacks one is raised, or told to.
-FORCED_FIELDS: dict[str, tuple[str, ...]] = {"chat_completions": ("stream_options.include_usage",)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +16,8 @@ class Deployment:
     """`model_name` is what callers ask for, `name` the deployment at its resource, `label` its name in answers.
 
     `id` is model_info.id or made of resource and name. `mode` is model_info.mode, None when any operation may be
-    tried. `order` None comes last. `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1.
+    tried. `order` None comes last. `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1;
+    0 is for a deployment that serves only when every other one of its order cannot.
     """
 
     model_name: str
@@ -59,7 +57,7 @@ class Deployment:
         if known is None:
             # The retired /extensions path lives in 2023 previews only, which lack every field that is forced.
             judged = f"{operation}_extensions" if self.endpoint.extensions else operation
-            fields = FORCED_FIELDS.get(operation, ())
+            fields = FORCED.get(operation, ())
             known = effective(self.endpoint.api_version, judged, self.policy, fields)
             self._effective[operation] = known
         return known
@@ -83,5 +81,5 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         mode=entry.mode,
         base_model=entry.base_model_name,
         order=entry.order,
-        weight=entry.weight or entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
+        weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
     )

@@ -54,7 +54,7 @@ def _number(written: str | None) -> float | None:
 def _seconds_until(written: str, now: float) -> float | None:
     try:
         date = parsedate_to_datetime(written)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
