@@ -6,14 +6,21 @@ from typing import Any
 
 import orjson
 
-from devtools.simulator import answers, chat_rules, chat_stream, content_filter, directives, errors, headers, prompts
+from devtools.simulator import (
+    admission,
+    answers,
+    chat_rules,
+    chat_stream,
+    content_filter,
+    directives,
+    errors,
+    headers,
+    prompts,
+)
+from devtools.simulator.admission import Admitted
 from devtools.simulator.answers import Answer, Choice
-from devtools.simulator.bill import Line
-from devtools.simulator.directives import Directives
 from devtools.simulator.exchange import Call, Event, Reply
-from devtools.simulator.limits import Limit
 from devtools.simulator.prompts import Prompt
-from devtools.simulator.resources import Deployment
 
 RATE_LIMIT_NAME = "ChatCompletions_Create"
 NOT_SUPPORTED_NAME = "chatCompletion"
@@ -23,44 +30,30 @@ ESTIMATE_WITHOUT_MAX_TOKENS = 16
 
 async def serve(call: Call) -> Reply:
     """Answers a chat call; raises AzureError."""
-    deployment = call.deployment
-    assert deployment is not None
-    if deployment.base.kind != "chat":
-        raise errors.operation_not_supported(NOT_SUPPORTED_NAME, call.deployment_name)
+    admission.require_kind(call, ("chat",), NOT_SUPPORTED_NAME)
+    return admission.admit(
+        call,
+        name=RATE_LIMIT_NAME,
+        estimate=_estimate(call.body),
+        work=_answer,
+        in_stream=(lambda: _refused_in_stream(call)) if call.body.get("stream") else None,
+    )
+
+
+def _answer(admitted: Admitted) -> Reply:
+    call, model = admitted.call, admitted.model
     stream = bool(call.body.get("stream"))
-    limit = call.world.limits.of(call.resource.name, call.deployment_name, deployment)
-    estimate = _estimate(call.body)
-    refused = _admit(call, deployment, limit, estimate, stream=stream)
-    if refused is not None:
-        return refused
-    try:
-        return _admitted(call, deployment, limit, estimate, stream=stream)
-    except errors.AzureError as error:
-        limit.correct(estimate, 0)
-        error.headers |= headers.of_limit(limit, deployment.ratelimit_headers, call.world.now())
-        raise
-
-
-def _admitted(call: Call, deployment: Deployment, limit: Limit, estimate: int, *, stream: bool) -> Reply:
-    model = deployment.base
     chat_rules.check(call.body, model, call.surface, call.api_version)
     prompt = prompts.read(call.body["messages"], model)
     wanted = directives.parse(prompt.last)
     _check_context(call.body, prompt, model.context_tokens)
-    sent = headers.of_model(call, stream=stream) | headers.of_limit(
-        limit, deployment.ratelimit_headers, call.world.now()
-    )
     category = content_filter.triggered(prompt.text) or ("jailbreak" if wanted.filter == "prompt" else None)
     if category:
-        _open_line(call, prompt, cached=0, status=400, stream=stream).finished = True
-        filtered = errors.prompt_filtered(content_filter.of_prompt(category))
-        filtered.headers = sent | {"content-type": "application/json"}
-        raise filtered
+        raise admitted.filtered(content_filter.of_prompt(category), prompt_tokens=prompt.tokens, stream=stream)
     answer = answers.generate(call.world.seed, model, call.body, prompt, wanted)
-    reply = Reply(headers=sent, limit=limit, estimate=estimate)
-    _pace(reply, deployment, wanted)
-    cached = call.world.cached_tokens(call.resource.name, call.deployment_name, prompt.text, prompt.tokens)
-    reply.line = _open_line(call, prompt, cached=cached, status=200, stream=stream)
+    reply = admitted.reply(wanted, stream=stream)
+    cached = admitted.cached_tokens(prompt.text, prompt.tokens)
+    reply.line = admitted.open_line(stream=stream, prompt_tokens=prompt.tokens, cached_tokens=cached)
     usage = _usage(prompt, cached, answer)
     if stream:
         reply.events = _events(call, answer, usage)
@@ -81,55 +74,20 @@ def _estimate(body: dict[str, Any]) -> int:
     return prompt + (most if isinstance(most, int) else ESTIMATE_WITHOUT_MAX_TOKENS)
 
 
-def _admit(call: Call, deployment: Deployment, limit: Limit, estimate: int, *, stream: bool) -> Reply | None:
-    """Counts the request; raises 429 when it is over a limit, or gives the stream that tells so inside a 200."""
-    now = call.world.now()
-    refusal = limit.admit(estimate, now)
-    if refusal is None:
-        return None
-    if stream and deployment.ratelimit_in_stream:
-        encoder = chat_stream.Encoder(_envelope(call), include_usage=False, asynchronous=False)
-        error = orjson.dumps(errors.stream_error(call.deployment_name, call.resource.region))
-        return Reply(
-            headers=headers.of_model(call, stream=True),
-            events=[encoder.prompt_results(), Event(b"data: " + error + b"\n\n")],
-        )
-    if refusal.kind == "provisioned":
-        error_429 = errors.provisioned_full(refusal.retry_after_s)
-    else:
-        error_429 = errors.rate_limited(refusal.kind, RATE_LIMIT_NAME, call.api_version, refusal.retry_after_s)
-    quirk = deployment.ratelimit_headers
-    error_429.headers = headers.of_limit(limit, quirk, now) | headers.of_refusal(refusal, quirk)
-    raise error_429
+def _refused_in_stream(call: Call) -> Reply:
+    """The stream that tells inside a 200 that the call is over its limit."""
+    encoder = chat_stream.Encoder(_envelope(call), include_usage=False, asynchronous=False)
+    error = orjson.dumps(errors.stream_error(call.deployment_name, call.resource.region))
+    return Reply(
+        headers=headers.of_model(call, stream=True),
+        events=[encoder.prompt_results(), Event(b"data: " + error + b"\n\n")],
+    )
 
 
 def _check_context(body: dict[str, Any], prompt: Prompt, window: int) -> None:
     completion = body.get("max_completion_tokens") or body.get("max_tokens") or 0
     if prompt.tokens + completion > window:
         raise errors.context_length_exceeded(window, prompt.tokens, completion)
-
-
-def _pace(reply: Reply, deployment: Deployment, wanted: Directives) -> None:
-    reply.first_ms = deployment.first_ms if wanted.first_ms is None else wanted.first_ms
-    reply.delay_ms = deployment.delay_ms if wanted.delay_ms is None else wanted.delay_ms
-
-
-def _open_line(call: Call, prompt: Prompt, *, cached: int, status: int, stream: bool) -> Line:
-    assert call.deployment is not None
-    return call.world.bill.open(
-        time=call.world.time(),
-        resource=call.resource.name,
-        deployment=call.deployment_name,
-        model=call.deployment.model,
-        operation=call.operation,
-        api_version=call.api_version,
-        surface=call.surface,
-        stream=stream,
-        status=status,
-        prompt_tokens=prompt.tokens,
-        cached_tokens=cached,
-        client_request_id=call.request.headers.get("x-ms-client-request-id"),
-    )
 
 
 def _usage(prompt: Prompt, cached: int, answer: Answer) -> dict[str, Any]:
