@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -129,7 +130,9 @@ def _host(_simulator: tuple[str, ControlClient]) -> Iterator[tuple[str, asyncio.
     """The host of the whole app, its loop and an HTTP client; which gateway serves is each test's affair."""
     environ = {"AZURE_API_BASE": _simulator[0] + "/east", "AZURE_API_KEY": "none", "SPILLWAY_MASTER_KEY": KEY}
     gateway.use(gateway.read_plan(environ))
+    sys.modules.pop("function_app", None)  # a FunctionApp gives its functions only once: each host takes a new one
     host = create_host(ROOT, environ)
+    sys.modules.pop("function_app", None)
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def app(
