@@ -59,7 +59,7 @@ class Admitted:
             stream=stream,
             status=status,
             client_request_id=call.request.headers.get("x-ms-client-request-id"),
-            **{"prompt_tokens": 0, "cached_tokens": 0, **units},
+            **units,
         )
 
     def cached_tokens(self, prompt: str, tokens: int) -> int:

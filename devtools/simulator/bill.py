@@ -15,7 +15,14 @@ LINES_MAX = 1_000_000
 
 @dataclass(slots=True)
 class Line:
-    """One attempt. `time` is unix seconds; `finished` says that generation ran to its end."""
+    """One attempt. `time` is unix seconds; `finished` says that generation ran to its end.
+
+    `prompt_tokens` and `completion_tokens` are all input and output tokens of any operation (a Responses call's
+    `input_tokens` and `output_tokens` too); `cached_tokens`, `input_audio_tokens` and `input_image_tokens` are parts of
+    the former, `reasoning_tokens`, `output_audio_tokens` and `output_image_tokens` of the latter. What Azure charges
+    by another unit has that: `characters` (speech of tts and tts-hd), `seconds` (whisper), `images` with their
+    `image_size` and `quality`.
+    """
 
     seq: int
     time: float
@@ -27,10 +34,19 @@ class Line:
     surface: str
     stream: bool
     status: int
-    prompt_tokens: int
-    cached_tokens: int
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    characters: int = 0
+    seconds: float = 0.0
+    images: int = 0
+    image_size: str = ""
+    quality: str = ""
     finished: bool = False
     client_request_id: str | None = None
 

@@ -1,4 +1,4 @@
-"""What a test may ask of the model, in a line of the last user message: `[[sim chunks=200 delay_ms=5]]`."""
+"""What a test may ask of the model, in a line of the last user message or input: `[[sim chunks=200 delay_ms=5]]`."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _NUMBERS = _NAMES - {"lang", "filter"}
 _CHOICES = {"lang": ("en", "zh", "odd"), "filter": ("prompt", "output")}
 
 
-def parse(text: str) -> Directives:
-    """The directives in a message; raises AzureError 400 for one that is not understood."""
+def parse(text: str, param: str = "messages") -> Directives:
+    """The directives in the text of a request's field `param`; raises AzureError 400 for one not understood."""
     if "[[sim" not in text:
         return NONE
     values: dict[str, Any] = {}
     for words in _LINE.findall(text):
         for word in words.split():
             name, _, value = word.partition("=")
-            values[name] = _value(name, value)
+            values[name] = _value(name, value, param)
     return Directives(**values)
 
 
-def _value(name: str, value: str) -> object:
+def _value(name: str, value: str, param: str) -> object:
     if name == "filter" and not value:
         return "prompt"
     if name in _NUMBERS and re.fullmatch(r"\d{1,7}", value):
         return int(value)
     if value in _CHOICES.get(name, ()):
         return value
-    raise errors.invalid_request(f"Simulator: the directive {name}={value} is not understood.", "messages")
+    raise errors.invalid_request(f"Simulator: the directive {name}={value} is not understood.", param)

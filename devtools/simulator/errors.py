@@ -5,6 +5,7 @@ Bodies that no capture confirms are marked "inferred" beside them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -107,6 +108,23 @@ def not_json() -> AzureError:
     )
 
 
+def not_multipart() -> AzureError:
+    """A body that is not well-formed multipart/form-data, where that is asked for (inferred)."""
+    return invalid_request("Could not parse multipart form")
+
+
+def unknown_parameter(name: str) -> AzureError:
+    """A body field that v1 does not know, or no Responses call."""
+    return invalid_request(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
+
+
+def invalid_value(value: object, supported: Iterable[str], param: str) -> AzureError:
+    """A value that is none of a list."""
+    *most, last = (f"'{name}'" for name in supported)
+    listed = f"{', '.join(most)}, and {last}" if len(most) > 1 else " and ".join((*most, last))
+    return invalid_request(f"Invalid value: '{value}'. Supported values are: {listed}.", param, "invalid_value")
+
+
 def unrecognized_arguments(names: list[str]) -> AzureError:
     """A body field that this api-version or model does not know."""
     plural = "s" if len(names) > 1 else ""
@@ -132,6 +150,14 @@ def unsupported_value(name: str, value: object, default: object) -> AzureError:
 
 def missing_parameter(name: str) -> AzureError:
     return invalid_request(f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
+
+
+def prompt_too_long(window: int, prompt: int, completion: int) -> AzureError:
+    """The same for completions and embeddings, in their older words."""
+    return invalid_request(
+        f"This model's maximum context length is {window} tokens, however you requested {prompt + completion} tokens "
+        f"({prompt} in your prompt; {completion} for the completion). Please reduce your prompt; or completion length."
+    )
 
 
 def context_length_exceeded(window: int, prompt: int, completion: int) -> AzureError:

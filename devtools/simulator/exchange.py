@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 from devtools.simulator.bill import Line
+from devtools.simulator.forms import Form
 from devtools.simulator.resources import Deployment, Resource
 
 if TYPE_CHECKING:
+    from devtools.simulator.faults import Rule
     from devtools.simulator.limits import Limit
     from devtools.simulator.world import World
 
@@ -36,12 +41,18 @@ class Event(NamedTuple):
     reasoning_tokens: int = 0
 
 
+def data_frame(error: dict[str, Any], sequence: int) -> bytes:
+    """An error inside a stream, as most operations send it; `sequence` is the count of events before it."""
+    return b"data: " + orjson.dumps(error) + b"\n\n"
+
+
 @dataclass(slots=True)
 class Reply:
     """An answer: buffered (`body`) or streamed (`events`). `first_ms` passes before its first byte of body.
 
     `line` is its line in the bill, open while the stream runs; `limit` admitted the call for `estimate` tokens and
-    is told the real ones at the end. `broken` says that a fault cut generation short.
+    is told the real ones at the end. `broken` says that a fault cut generation short. `error_frame` writes an error
+    into the stream.
     """
 
     status: int = 200
@@ -54,13 +65,15 @@ class Reply:
     limit: Limit | None = None
     estimate: int = 0
     broken: bool = False
+    error_frame: Callable[[dict[str, Any], int], bytes] = data_frame
 
 
 @dataclass(slots=True)
 class Call:
     """One request to an operation, with everything that its handler may need.
 
-    `body` is the parsed JSON of a JSON operation, `params` what the path's template matched.
+    `body` is the parsed JSON of a JSON operation, `form` the multipart body of one that takes it, `params` what the
+    path's template matched, `fault` the rule that strikes the request.
     """
 
     world: World
@@ -73,3 +86,5 @@ class Call:
     deployment: Deployment | None = None
     params: dict[str, str] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
+    form: Form = field(default_factory=Form)
+    fault: Rule | None = None

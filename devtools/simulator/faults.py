@@ -158,6 +158,7 @@ def alter(rule: Rule, reply: Reply, default_error: dict[str, Any]) -> None:
         reply.broken = True
     if rule.error_event_after_events is not None:
         error = rule.body if isinstance(rule.body, dict) else default_error
-        events = [*events[: rule.error_event_after_events], Event(b"data: " + orjson.dumps(error) + b"\n\n")]
+        count = min(rule.error_event_after_events, len(events))
+        events = [*events[:count], Event(reply.error_frame(error, count))]
         reply.broken = True
     reply.events = events

@@ -42,7 +42,7 @@ def _shown(model: Model, surface: str) -> dict[str, Any]:
         "capabilities": {
             "fine_tune": False,
             "inference": True,
-            "completion": chat,
+            "completion": chat or model.kind == "completion",
             "chat_completion": chat,
             "embeddings": model.kind == "embeddings",
         },

@@ -13,7 +13,12 @@ REASONING_REJECTS = frozenset({"max_tokens", "top_p", "logprobs", "top_logprobs"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One base model. Token counts are per request; `image_tokens_*` follow the vision price pages."""
+    """One base model. Token counts are per request; `image_tokens_*` follow the vision price pages.
+
+    `kind` is what it does: `chat`, `responses` (the Responses API only), `completion`, `embeddings`, `speech`,
+    `transcription` or `image`. `responses`: a chat model that the Responses API has too. `dimensions` are an
+    embedding's; `audio`: a chat model that hears and speaks.
+    """
 
     name: str
     version: str
@@ -24,6 +29,9 @@ class Model:
     streams: bool = True
     parallel_tools: bool = True
     vision: bool = True
+    audio: bool = False
+    responses: bool = True
+    dimensions: int = 0
     rejects: frozenset[str] = frozenset()
     image_tokens_base: int = 85
     image_tokens_tile: int = 170
@@ -39,6 +47,7 @@ def _reasoning(
     name: str,
     version: str,
     *,
+    kind: str = "chat",
     context: int = 200_000,
     output: int = 100_000,
     streams: bool = True,
@@ -47,10 +56,16 @@ def _reasoning(
     rejects: frozenset[str] = frozenset(),
 ) -> Model:
     return Model(
-        name, version, context_tokens=context, output_tokens_max=output, reasoning=True, streams=streams,
+        name, version, kind=kind, context_tokens=context, output_tokens_max=output, reasoning=True, streams=streams,
         parallel_tools=parallel_tools, vision=vision, rejects=REASONING_REJECTS | rejects,
         image_tokens_base=75, image_tokens_tile=150,
     )  # fmt: skip
+
+
+def _embeddings(name: str, version: str, dimensions: int) -> Model:
+    return Model(
+        name, version, kind="embeddings", context_tokens=8192, vision=False, dimensions=dimensions, wire_name=name
+    )
 
 
 _O_SERIES = frozenset({"parallel_tool_calls"})
@@ -61,13 +76,17 @@ MODELS: dict[str, Model] = {
     for model in (
         Model("gpt-4o", "2024-08-06"),
         Model("gpt-4o-mini", "2024-07-18", image_tokens_base=2833, image_tokens_tile=5667),
-        Model("gpt-4o-audio-preview", "2024-12-17", vision=False),
+        Model("gpt-4o-audio-preview", "2024-12-17", vision=False, audio=True, responses=False),
         Model("gpt-4.1", "2025-04-14", context_tokens=1_047_576, output_tokens_max=32_768),
         Model("gpt-4.1-mini", "2025-04-14", context_tokens=1_047_576, output_tokens_max=32_768),
-        Model("gpt-4", "turbo-2024-04-09", output_tokens_max=4096),
+        Model("gpt-4", "turbo-2024-04-09", output_tokens_max=4096, responses=False),
         Model(
-            "gpt-35-turbo", "0125", context_tokens=16_385, output_tokens_max=4096, vision=False,
+            "gpt-35-turbo", "0125", context_tokens=16_385, output_tokens_max=4096, vision=False, responses=False,
             wire_name="gpt-35-turbo",
+        ),
+        Model(
+            "gpt-35-turbo-instruct", "0914", kind="completion", context_tokens=4097, output_tokens_max=4097,
+            vision=False, wire_name="gpt-35-turbo-instruct",
         ),
         _reasoning("gpt-5", "2025-08-07", context=400_000, output=128_000, rejects=_NO_STOP),
         _reasoning("gpt-5-mini", "2025-08-07", context=400_000, output=128_000, rejects=_NO_STOP),
@@ -75,6 +94,12 @@ MODELS: dict[str, Model] = {
         _reasoning("o3-mini", "2025-01-31", rejects=_O_SERIES, parallel_tools=False, vision=False),
         _reasoning("o3", "2025-04-16", rejects=_O_SERIES | _NO_STOP, parallel_tools=False),
         _reasoning("o4-mini", "2025-04-16", rejects=_O_SERIES | _NO_STOP, parallel_tools=False),
-        Model("text-embedding-3-small", "1", kind="embeddings", context_tokens=8192, vision=False),
+        _reasoning("o1-pro", "2025-03-19", kind="responses", rejects=_O_SERIES, streams=False, parallel_tools=False),
+        _reasoning("o3-pro", "2025-06-10", kind="responses", rejects=_O_SERIES, streams=False, parallel_tools=False),
+        _reasoning("codex-mini", "2025-05-16", kind="responses", rejects=_O_SERIES, parallel_tools=False),
+        _reasoning("gpt-5-codex", "2025-09-15", kind="responses", context=400_000, output=128_000),
+        _embeddings("text-embedding-3-small", "1", 1536),
+        _embeddings("text-embedding-3-large", "1", 3072),
+        _embeddings("text-embedding-ada-002", "2", 1536),
     )
 }  # fmt: skip

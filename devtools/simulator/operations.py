@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from devtools.simulator import chat, model_list
+from devtools.simulator import chat, completions, embeddings, model_list
 from devtools.simulator.exchange import Call, Reply
 from devtools.simulator.surfaces import CLASSIC, EXTENSIONS, V1, Address
 
@@ -14,9 +14,10 @@ from devtools.simulator.surfaces import CLASSIC, EXTENSIONS, V1, Address
 class Operation:
     """One endpoint. `path` is what follows the surface, with `{name}` segments.
 
-    `deployed`: it runs on a deployment, named by the path on classic and by the body's `model` on v1, and its body
-    is JSON. `since`: the date of the first classic api-version that has it. `permission`: what an Entra identity's
-    role must allow.
+    `deployed`: it runs on a deployment, named by the path on classic and by the body's `model` on v1; with
+    `model_in_body` by the body on both, and its path has no deployment. Its body is JSON, or multipart with `form`.
+    `since`: the date of the first classic api-version that has it; `preview_on`: the surfaces where only a preview
+    api-version has it. `permission`: what an Entra identity's role must allow.
     """
 
     name: str
@@ -24,14 +25,19 @@ class Operation:
     path: str
     serve: Callable[[Call], Awaitable[Reply]]
     deployed: bool = False
+    model_in_body: bool = False
+    form: bool = False
     surfaces: tuple[str, ...] = (CLASSIC, V1)
     since: str = "2022-12-01"
+    preview_on: tuple[str, ...] = ()
     permission: str = "inference"
 
 
 OPERATIONS = (
     Operation("chat/completions", "POST", "chat/completions", chat.serve, deployed=True,
               surfaces=(CLASSIC, EXTENSIONS, V1), since="2023-03-15"),
+    Operation("completions", "POST", "completions", completions.serve, deployed=True),
+    Operation("embeddings", "POST", "embeddings", embeddings.serve, deployed=True),
     Operation("models", "GET", "models", model_list.serve_list),
     Operation("models", "GET", "models/{model}", model_list.serve_one),
 )  # fmt: skip
@@ -47,7 +53,8 @@ def find(method: str, address: Address) -> tuple[Operation, dict[str, str]] | No
     for operation, segments in _BY_LENGTH.get((method, len(parts)), ()):
         if address.surface not in operation.surfaces:
             continue
-        if address.surface != V1 and operation.deployed != (address.deployment is not None):
+        in_path = operation.deployed and not operation.model_in_body
+        if address.surface != V1 and in_path != (address.deployment is not None):
             continue
         params = _match(segments, parts)
         if params is not None:

@@ -121,7 +121,14 @@ DEFAULT_DEPLOYMENTS: dict[str, Deployment] = {
     "chatgpt-v-2": Deployment("gpt-35-turbo"),
     "chatgpt-functioncalling": Deployment("gpt-35-turbo"),
     "azure-openai-4o-audio": Deployment("gpt-4o-audio-preview", sku="GlobalStandard"),
+    "gpt-35-turbo-instruct": Deployment("gpt-35-turbo-instruct"),
     "text-embedding-3-small": Deployment("text-embedding-3-small"),
+    "text-embedding-3-large": Deployment("text-embedding-3-large"),
+    "text-embedding-ada-002": Deployment("text-embedding-ada-002"),
+    "o1-pro": Deployment("o1-pro", sku="GlobalStandard"),
+    "o3-pro": Deployment("o3-pro", sku="GlobalStandard"),
+    "codex-mini": Deployment("codex-mini", sku="GlobalStandard"),
+    "gpt-5-codex": Deployment("gpt-5-codex", sku="GlobalStandard"),
     "gpt-4o-ptu": Deployment("gpt-4o", sku="ProvisionedManaged", tpm=250_000),
 }
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import orjson
 
-from devtools.simulator import auth, errors, faults, headers, operations, surfaces
+from devtools.simulator import auth, errors, faults, forms, headers, operations, surfaces
 from devtools.simulator.errors import AzureError
 from devtools.simulator.exchange import JSON, Call, Reply, Request
 from devtools.simulator.faults import Rule
+from devtools.simulator.forms import Form
 from devtools.simulator.operations import Operation
 from devtools.simulator.recorder import Record
 from devtools.simulator.resources import Resource
-from devtools.simulator.surfaces import V1, Address
+from devtools.simulator.surfaces import Address
 from devtools.simulator.world import World
 
 
@@ -24,8 +25,8 @@ async def answer(world: World, request: Request, record: Record) -> tuple[Reply,
     if address is None or resource is None:
         return _error_reply(errors.resource_not_found()), None
     found = operations.find(request.method, address)
-    body = _json_body(request) if found and found[0].deployed else None
-    name = address.deployment or (str(body.get("model", "")) if isinstance(body, dict) else "")
+    body = await _body(request, found[0]) if found else None
+    name = address.deployment or _model_of(body)
     record.resource, record.deployment = resource.name, name
     record.operation = found[0].name if found else ""
     rule = world.faults.strike(record.operation, resource.name, name)
@@ -34,7 +35,7 @@ async def answer(world: World, request: Request, record: Record) -> tuple[Reply,
     if rule is not None and rule.replaces and not rule.billed:
         reply = faults.replacement(rule)
     else:
-        reply = await _served(world, request, address, resource, found, body, name)
+        reply = await _served(world, request, address, resource, found, body, name, rule)
         if rule is not None:
             reply = _struck(rule, reply, name, resource)
     request_id = world.uuid()
@@ -44,11 +45,22 @@ async def answer(world: World, request: Request, record: Record) -> tuple[Reply,
     return reply, rule
 
 
-def _json_body(request: Request) -> object:
-    try:
-        return orjson.loads(request.body)
-    except orjson.JSONDecodeError:
+async def _body(request: Request, operation: Operation) -> object:
+    """The body of an operation on a deployment, a Form or JSON; None when it cannot be read as such."""
+    if not operation.deployed:
         return None
+    try:
+        if operation.form:
+            return await forms.parse(request.headers.get("content-type", ""), request.body)
+        return orjson.loads(request.body)
+    except ValueError:
+        return None
+
+
+def _model_of(body: object) -> str:
+    if isinstance(body, Form):
+        return body.get("model") or ""
+    return str(body.get("model", "")) if isinstance(body, dict) else ""
 
 
 def _struck(rule: Rule, reply: Reply, name: str, resource: Resource) -> Reply:
@@ -74,6 +86,7 @@ async def _served(
     found: tuple[Operation, dict[str, str]] | None,
     body: object,
     name: str,
+    rule: Rule | None,
 ) -> Reply:
     try:
         headers.check_request(request.headers)
@@ -82,21 +95,31 @@ async def _served(
         if found is None:
             raise errors.resource_not_found()
         operation, params = found
-        version = surfaces.check_version(address.surface, request.query.get("api-version"), operation.since)
-        call = Call(world, request, operation.name, address.surface, version, resource, params=params)
+        version = surfaces.check_version(
+            address.surface,
+            request.query.get("api-version"),
+            operation.since,
+            preview=address.surface in operation.preview_on,
+        )
+        call = Call(world, request, operation.name, address.surface, version, resource, params=params, fault=rule)
         if operation.deployed:
-            _place(call, body, name)
+            _place(call, body, name, in_path=address.deployment is not None, form=operation.form)
         return await operation.serve(call)
     except AzureError as error:
         return _error_reply(error)
 
 
-def _place(call: Call, body: object, name: str) -> None:
+def _place(call: Call, body: object, name: str, *, in_path: bool, form: bool) -> None:
     """Sets the call's body and deployment; raises AzureError."""
-    if call.surface != V1 and name not in call.resource.deployments:
+    if in_path and name not in call.resource.deployments:
         raise errors.deployment_not_found()
-    call.body = _checked(body)
-    if call.surface == V1 and not name:
+    if form:
+        if not isinstance(body, Form):
+            raise errors.not_multipart()
+        call.form = body
+    else:
+        call.body = _checked(body)
+    if not name:
         raise errors.missing_parameter("model")
     call.deployment_name = name
     call.deployment = call.resource.deployments.get(name)

@@ -54,13 +54,20 @@ def date_of(api_version: str) -> str:
     return api_version[:10] if api_version[:2] == "20" else "9999"
 
 
-def check_version(surface: str, api_version: str | None, since: str) -> str:
-    """The api-version that serves a call whose operation exists since the date `since`; raises AzureError."""
+def check_version(surface: str, api_version: str | None, since: str, *, preview: bool = False) -> str:
+    """The api-version that serves a call whose operation exists since the date `since`; raises AzureError.
+
+    `preview`: only preview api-versions have it.
+    """
     if surface == V1:
         if api_version not in (None, "v1", "preview"):
             raise errors.api_version_not_supported()
+        if preview and api_version != "preview":
+            raise errors.resource_not_found()
         return api_version or "v1"
     if api_version is None or api_version not in CLASSIC_VERSIONS or date_of(api_version) < since:
+        raise errors.resource_not_found()
+    if preview and not api_version.endswith("-preview"):
         raise errors.resource_not_found()
     if surface == EXTENSIONS and not EXTENSIONS_DATES[0] <= date_of(api_version) <= EXTENSIONS_DATES[1]:
         raise errors.resource_not_found()

@@ -67,6 +67,8 @@ def test_a_buffered_call_is_one_line(http: httpx.Client, sim: ControlClient) -> 
         "resource": "east", "deployment": "gpt-4o", "model": "gpt-4o", "operation": "chat/completions",
         "api_version": "2024-10-21", "surface": "classic", "stream": False, "status": 200,
         "prompt_tokens": usage["prompt_tokens"], "cached_tokens": 0, "completion_tokens": 10, "reasoning_tokens": 0,
+        "input_audio_tokens": 0, "output_audio_tokens": 0, "input_image_tokens": 0, "output_image_tokens": 0,
+        "characters": 0, "seconds": 0.0, "images": 0, "image_size": "", "quality": "",
         "finished": True, "client_request_id": "attempt-1",
     }  # fmt: skip
 

@@ -96,7 +96,7 @@ def test_the_extensions_surface_lives_in_the_previews_of_2023(http: httpx.Client
     "/east/openai/v1/deployments/gpt-4o/chat/completions",
     "/east/openai/chat/completions?api-version=2024-10-21",
     "/nowhere/openai/v1/chat/completions",
-    "/east/openai/deployments/gpt-4o%2Fchat/completions?api-version=2024-10-21",
+    "/east/openai/deployments/gpt-4o%2Fchat%2Fcompletions?api-version=2024-10-21",
     "/",
 ])  # fmt: skip
 def test_an_unknown_path_is_a_resource_not_found(http: httpx.Client, path: str) -> None:
