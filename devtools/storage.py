@@ -46,7 +46,7 @@ def command(port: int, data_dir: Path | None, azurite: Path = AZURITE) -> list[s
     """The command line of Azurite, in memory without a `data_dir`. Raises StorageError when it is not there."""
     node = shutil.which("node")
     if node is None:
-        raise StorageError("Storage needs Node.js 20 or newer (https://nodejs.org). Install it, then run: make setup")
+        raise StorageError("Storage needs Node.js 18 or newer (https://nodejs.org). Install it, then run: make setup")
     if not azurite.exists():
         raise StorageError("Azurite is not installed. Run: make setup (or only: npm ci)")
     place = ["--inMemoryPersistence"] if data_dir is None else ["--location", str(data_dir)]
