@@ -46,6 +46,10 @@ class Route:
         return not self.methods or method in self.methods
 
     @property
+    def is_literal(self) -> bool:
+        return "{" not in self.template
+
+    @property
     def takes_every_path(self) -> bool:
         return self.template.startswith("{*")
 
@@ -78,14 +82,18 @@ def in_host_order(routes: Iterable[Route]) -> list[Route]:
 
 
 def ambiguities(routes: Iterable[Route]) -> list[tuple[Route, Route]]:
-    """Pairs that some path and method match both; those that take every path are left out at the end of the order.
+    """Pairs that some path and method match both, so that the first wins only by the spelling of its name.
 
-    The first of a pair wins for a reason that nobody reads in the code: the spelling of its name.
+    Fine, and left out: a template without parameters before one with, and at the end one that takes every path.
     """
     ordered = in_host_order(routes)
     while ordered and ordered[-1].takes_every_path:
         ordered.pop()
-    return [(first, second) for first, second in combinations(ordered, 2) if _may_overlap(first, second)]
+    return [
+        (first, second)
+        for first, second in combinations(ordered, 2)
+        if _may_overlap(first, second) and not (first.is_literal and not second.is_literal)
+    ]
 
 
 def join_prefix(prefix: str, route: str) -> str:
@@ -128,7 +136,7 @@ def _first_match(routes: Iterable[Route], method: str, path: str) -> Match | Non
 def _literal_paths(routes: Sequence[Route]) -> Iterator[tuple[tuple[str, str], str]]:
     """The answers for paths that a template spells out, found once by the same first-match walk."""
     for route in routes:
-        if "{" in route.template:
+        if not route.is_literal:
             continue
         path = f"/{route.template}"
         for method in route.methods:

@@ -188,6 +188,10 @@ def test_two_templates_that_never_meet_are_not(one: str, other: str) -> None:
     assert ambiguities([Route("a", one), Route("b", other)]) == []
 
 
+def test_a_literal_template_before_one_with_parameters_is_fine() -> None:
+    assert ambiguities([Route("models_list", "v1/models"), Route("models_retrieve", "v1/models/{*id}")]) == []
+
+
 def test_other_methods_are_not_ambiguous() -> None:
     assert ambiguities([Route("a", "x", frozenset({"GET"})), Route("b", "x", frozenset({"PUT"}))]) == []
 

@@ -99,7 +99,7 @@ def test_the_command_ends_with_code_0_on_an_interrupt() -> None:
 
 def test_without_node_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(StorageError, match=r"Node\.js 20 or newer.*make setup"):
+    with pytest.raises(StorageError, match=r"Node\.js 18 or newer.*make setup"):
         command(10000, None)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ def _write(ready: Path, report: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)  # the worker hands every record from INFO up to the host
     app_dir, ready = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     sys.path[:] = [*(path for path in sys.path if path not in ("", os.getcwd())), str(app_dir)]
     os.chdir(app_dir)
