@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from shared.errors import StreamBroken, UpstreamFailed
+from shared.errors import StreamBroken, UpstreamFailed, UpstreamNoReply
 from shared.operations.exchange import Exchange
 from shared.operations.operation import EventTranslator
 from shared.routing.attempts import Attempt
@@ -78,14 +78,15 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     """One deployment's stream, read until its first data event, at most `hold_back_s`. Raises SpillwayError.
 
     Azure reports a rate limit inside a 200 stream, after events that hold no data: until data comes, the attempt
-    can still fail as if it had answered with the error's own status.
+    can still fail as if it had answered with the error's own status. An error behind data, even in the same chunk,
+    is the stream's: what was generated is billed.
     """
     response = await exchange.send(attempt)
     stream = OpenStream(attempt, response, chunks_of(response), Framer(), exchange.operation.translator(exchange.call))
     opened = False
     try:
         await _read_beginning(stream, exchange.settings.hold_back_s)
-        if stream.translator.error is not None:
+        if stream.translator.error is not None and not stream.translator.began:
             raise stream.translator.error
         opened = True
         return stream
@@ -109,7 +110,7 @@ async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:
         try:
             chunk = pending.result()
         except StreamBroken as error:
-            raise UpstreamFailed("The model's answer broke off before it began.") from error
+            raise UpstreamNoReply("The model's answer broke off before it began.") from error
         if chunk is None:
             raise UpstreamFailed("The model's answer ended before it began.")
         stream.first += stream.translate(chunk)
