@@ -41,10 +41,12 @@ async def serve(exchange: Exchange, client: ClientConnection) -> BufferedReply:
             exchange.supervisor.start(_end_after(work, exchange.drain_s), "drain")
             exchange.record.outcome = "disconnected"
             raise ClientClosedRequest("The client closed the request.")
-        raise UpstreamTimeout(
+        late = UpstreamTimeout(
             f"The answer takes longer than {exchange.settings.edge_timeout_s:g} seconds, which is as long as Azure's "
             "front end waits. Stream it."
         )
+        exchange.fail(late)
+        raise late
     answer = work.result()
     return BufferedReply(200, answer.body, exchange.reply_headers())
 
