@@ -16,7 +16,7 @@ from typing import Any, Literal
 from azure.functions import FunctionRegister, TimerRequest
 from azurefunctions.extensions.base import RequestTrackerMeta, ResponseTrackerMeta
 
-from devtools.host.routes import LoadError, Route, RouteTable, check_name, check_reserved, join_prefix
+from devtools.host.routes import LoadError, Route, RouteTable, checked, join_prefix
 
 SCRIPT = "function_app.py"
 Kind = Literal["httpTrigger", "timerTrigger"]
@@ -61,6 +61,7 @@ class Index:
 def load_app(app_dir: Path) -> FunctionRegister:
     """Imports `function_app.py` of `app_dir`, whose folder comes last on `sys.path` as in the 3.13 worker.
 
+    The module is executed at every call, because a FunctionApp tells its functions only once.
     Raises whatever the module raises, IndexingError without exactly one app in it.
     """
     module = _import_script(app_dir.resolve() / SCRIPT)
@@ -104,9 +105,6 @@ def index(app: FunctionRegister, host_json: Mapping[str, Any]) -> Index:
 
 def _import_script(script: Path) -> ModuleType:
     name = script.stem
-    loaded = sys.modules.get(name)
-    if loaded is not None and loaded.__file__ == str(script):
-        return loaded
     if not script.exists():
         raise IndexingError(f"there is no {SCRIPT} in {script.parent}")
     if str(script.parent) not in sys.path:
@@ -125,9 +123,9 @@ def _import_script(script: Path) -> ModuleType:
 
 
 def _function(name: str, indexed: Any, prefix: str) -> Function:
-    check_name(name)
     trigger = indexed.get_trigger()
     kind = _kind(trigger)
+    route = checked(name, getattr(trigger, "route", None) or name)
     handler = indexed.get_user_function()
     _check_annotations(name, handler, kind, trigger.name)
     base = Function(
@@ -140,8 +138,6 @@ def _function(name: str, indexed: Any, prefix: str) -> Function:
     )
     if kind == "timerTrigger":
         return replace(base, schedule=trigger.schedule, run_on_startup=bool(trigger.run_on_startup))
-    route = trigger.route or name
-    check_reserved(route)
     methods = tuple(str(getattr(method, "value", method)).upper() for method in trigger.methods or ())
     return replace(base, methods=methods, template=join_prefix(prefix, route))
 

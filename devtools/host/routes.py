@@ -46,10 +46,6 @@ class Route:
         return not self.methods or method in self.methods
 
     @property
-    def is_literal(self) -> bool:
-        return "{" not in self.template
-
-    @property
     def takes_every_path(self) -> bool:
         return self.template.startswith("{*")
 
@@ -82,18 +78,14 @@ def in_host_order(routes: Iterable[Route]) -> list[Route]:
 
 
 def ambiguities(routes: Iterable[Route]) -> list[tuple[Route, Route]]:
-    """Pairs that some path and method match both, so that the first wins only by the spelling of its name.
+    """Pairs that some path and method match both; one that takes every path is left out at the end of the order.
 
-    Fine, and left out: a template without parameters before one with, and at the end one that takes every path.
+    The first of a pair wins for a reason that nobody reads in the code: the spelling of its name.
     """
     ordered = in_host_order(routes)
     while ordered and ordered[-1].takes_every_path:
         ordered.pop()
-    return [
-        (first, second)
-        for first, second in combinations(ordered, 2)
-        if _may_overlap(first, second) and not (first.is_literal and not second.is_literal)
-    ]
+    return [(first, second) for first, second in combinations(ordered, 2) if _may_overlap(first, second)]
 
 
 def join_prefix(prefix: str, route: str) -> str:
@@ -110,16 +102,23 @@ def _problem(route: Route, loaded: Sequence[Route]) -> str | None:
     return None
 
 
-def check_name(name: str) -> None:
-    """Raises LoadError for a name that the host refuses."""
-    if not FUNCTION_NAME.fullmatch(name) or name.lower() == "host":
+def is_function_name(name: str) -> bool:
+    """Whether the host takes a function of this name."""
+    return FUNCTION_NAME.fullmatch(name) is not None and name.lower() != "host"
+
+
+def is_reserved(route: str) -> bool:
+    """Whether the host keeps this route (without the prefix) for itself: it compares the beginning as plain text."""
+    return route.strip("/").lower().startswith(RESERVED_PREFIXES)
+
+
+def checked(name: str, route: str) -> str:
+    """`route` when the host takes a function of this name on it. Raises LoadError."""
+    if not is_function_name(name):
         raise LoadError(f"'{name}' is not a valid function name")
-
-
-def check_reserved(route: str) -> None:
-    """Raises LoadError for a route (without the prefix) that the host keeps for itself: it compares plain text."""
-    if route.strip("/").lower().startswith(RESERVED_PREFIXES):
+    if is_reserved(route):
         raise LoadError(f"the route '{route}' starts with a reserved word ({', '.join(RESERVED_PREFIXES)})")
+    return route
 
 
 def _methods_meet(one: Route, other: Route) -> bool:
@@ -136,7 +135,7 @@ def _first_match(routes: Iterable[Route], method: str, path: str) -> Match | Non
 def _literal_paths(routes: Sequence[Route]) -> Iterator[tuple[tuple[str, str], str]]:
     """The answers for paths that a template spells out, found once by the same first-match walk."""
     for route in routes:
-        if not route.is_literal:
+        if "{" in route.template:
             continue
         path = f"/{route.template}"
         for method in route.methods:

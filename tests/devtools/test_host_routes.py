@@ -10,9 +10,9 @@ from devtools.host.routes import (
     Route,
     RouteTable,
     ambiguities,
-    check_name,
-    check_reserved,
     in_host_order,
+    is_function_name,
+    is_reserved,
     join_prefix,
 )
 
@@ -130,24 +130,22 @@ def test_names_that_differ_only_in_case_are_one_name() -> None:
 
 @pytest.mark.parametrize("name", ["1a", "_a", "a.b", "", "host", "HOST", "a" * 129, "a b"])
 def test_a_bad_function_name_is_refused(name: str) -> None:
-    with pytest.raises(LoadError, match="not a valid function name"):
-        check_name(name)
+    assert not is_function_name(name)
 
 
 @pytest.mark.parametrize("name", ["a", "Z9_-", "zz_aliases", "a" * 128, "hosts"])
 def test_a_good_function_name_is_taken(name: str) -> None:
-    check_name(name)
+    assert is_function_name(name)
 
 
 @pytest.mark.parametrize("route", ["admin", "admin/x", "administration", "/Runtime/x", "runtimes"])
 def test_a_reserved_beginning_is_refused_as_plain_text(route: str) -> None:
-    with pytest.raises(LoadError, match="reserved"):
-        check_reserved(route)
+    assert is_reserved(route)
 
 
 @pytest.mark.parametrize("route", ["v1/admin", "adm", "run"])
 def test_a_reserved_word_elsewhere_is_fine(route: str) -> None:
-    check_reserved(route)
+    assert not is_reserved(route)
 
 
 @pytest.mark.parametrize("template", ["{*x}/y", "{x?}/y", "a{x}", "{x:int}", "a//b", "{x", "{1}"])
@@ -186,10 +184,6 @@ def test_two_templates_that_meet_are_ambiguous(one: str, other: str) -> None:
 )
 def test_two_templates_that_never_meet_are_not(one: str, other: str) -> None:
     assert ambiguities([Route("a", one), Route("b", other)]) == []
-
-
-def test_a_literal_template_before_one_with_parameters_is_fine() -> None:
-    assert ambiguities([Route("models_list", "v1/models"), Route("models_retrieve", "v1/models/{*id}")]) == []
 
 
 def test_other_methods_are_not_ambiguous() -> None:

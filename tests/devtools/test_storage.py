@@ -10,16 +10,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from azure.data.tables import TableServiceClient
-from azure.storage.blob import BlobServiceClient
 
 from devtools.processes import accepts, free_port, is_free
 from devtools.storage import AZURITE, StorageError, command, connection_string, launch, storage
 
 ROOT = Path(__file__).parents[2]
 needs_azurite = pytest.mark.skipif(not AZURITE.exists(), reason="Azurite is not installed: run `npm ci`")
+
+
+def blobs(connection: str) -> Any:
+    module: Any = pytest.importorskip("azure.storage.blob")
+    return module.BlobServiceClient.from_connection_string(connection)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,8 @@ def connection() -> Iterator[str]:
 
 @needs_azurite
 def test_a_table_keeps_an_entity(connection: str) -> None:
-    with TableServiceClient.from_connection_string(connection) as service:
+    tables: Any = pytest.importorskip("azure.data.tables")
+    with tables.TableServiceClient.from_connection_string(connection) as service:
         table = service.create_table("entities")
         table.upsert_entity({"PartitionKey": "p", "RowKey": "r", "v": 1})
         assert table.get_entity("p", "r")["v"] == 1
@@ -38,7 +43,7 @@ def test_a_table_keeps_an_entity(connection: str) -> None:
 
 @needs_azurite
 def test_a_container_keeps_a_blob(connection: str) -> None:
-    with BlobServiceClient.from_connection_string(connection) as service:
+    with blobs(connection) as service:
         container = service.create_container("container")
         container.upload_blob("blob", b"bytes")
         assert container.download_blob("blob").readall() == b"bytes"
@@ -54,9 +59,9 @@ def test_nothing_listens_after_the_block() -> None:
 
 @needs_azurite
 def test_a_folder_keeps_its_blobs_over_a_restart(tmp_path: Path) -> None:
-    with storage(data_dir=tmp_path) as first, BlobServiceClient.from_connection_string(first) as service:
+    with storage(data_dir=tmp_path) as first, blobs(first) as service:
         service.create_container("container").upload_blob("blob", b"bytes")
-    with storage(data_dir=tmp_path) as second, BlobServiceClient.from_connection_string(second) as service:
+    with storage(data_dir=tmp_path) as second, blobs(second) as service:
         assert service.get_blob_client("container", "blob").download_blob().readall() == b"bytes"
 
 

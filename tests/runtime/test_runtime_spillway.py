@@ -1,4 +1,4 @@
-"""Spillway itself under azure-functions-runtime, and the same routes in the host of devtools."""
+"""Spillway itself under azure-functions-runtime; tests/test_routes.py has the same routes in the host of devtools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import openai
 import pytest
 
 from devtools.host.index import Index, index, load_app, read_host_json
-from devtools.host.routes import ambiguities
 from devtools.host.worker import Worker, runtime_worker
 from devtools.serving import serving
 from devtools.simulator import create_app
@@ -79,33 +78,8 @@ def answered_by(worker: Worker, method: str, path: str) -> str:
     return str(worker.invocations()[-1]["function"])
 
 
-def test_every_function_is_loaded_by_the_host(indexed: Index) -> None:
-    assert indexed.problems == ()
-
-
 def test_every_function_indexes_under_the_runtime(worker: Worker, indexed: Index) -> None:
     assert sorted(worker.functions) == sorted(indexed.functions)
-
-
-def test_no_two_routes_take_the_same_path_and_method(indexed: Index) -> None:
-    assert ambiguities(indexed.table.routes) == []
-
-
-def test_the_catch_all_is_the_last_in_the_host_s_order(indexed: Index) -> None:
-    assert indexed.table.routes[-1].name == CATCH_ALL
-
-
-def test_every_function_lists_its_methods(indexed: Index) -> None:
-    assert [route.name for route in indexed.table.routes if not route.methods] == []
-
-
-def test_every_explicit_path_reaches_its_function_in_the_host(indexed: Index) -> None:
-    wrong = {}
-    for method, path, name in samples(indexed):
-        match = indexed.table.match(method, path)
-        if match is None or match.name != name:
-            wrong[method, path] = match
-    assert wrong == {}
 
 
 def test_every_explicit_path_reaches_its_function_under_the_runtime(worker: Worker, indexed: Index) -> None:
@@ -115,13 +89,6 @@ def test_every_explicit_path_reaches_its_function_under_the_runtime(worker: Work
         if (found := answered_by(worker, method, path)) != name
     }
     assert wrong == {}
-
-
-@pytest.mark.parametrize(("method", "path"), ALIASES)
-def test_another_spelling_reaches_the_catch_all_in_the_host(indexed: Index, method: str, path: str) -> None:
-    match = indexed.table.match(method, path)
-    assert match is not None
-    assert match.name == CATCH_ALL
 
 
 @pytest.mark.parametrize(("method", "path"), ALIASES)

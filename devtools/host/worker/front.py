@@ -16,7 +16,7 @@ import httpx
 from devtools.host import forwarding
 from devtools.host.body import BODY_BYTES_MAX_DEFAULT, BodyTooLarge, ClientGone, Receive, content_length, prepare
 from devtools.host.invoke import Send, respond
-from devtools.host.routes import LoadError, Route, RouteTable, check_name, check_reserved, join_prefix
+from devtools.host.routes import LoadError, Route, RouteTable, checked, join_prefix
 from devtools.host.worker import protos
 from devtools.serving import Scope
 
@@ -39,9 +39,7 @@ class Indexed:
 
     def route(self, prefix: str) -> Route:
         """Raises LoadError."""
-        route = self.trigger.get("route") or self.name
-        check_name(self.name)
-        check_reserved(route)
+        route = checked(self.name, self.trigger.get("route") or self.name)
         methods = frozenset(str(method) for method in self.trigger.get("methods") or ())
         return Route(self.name, join_prefix(prefix, route), methods)
 
