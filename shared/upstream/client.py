@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from shared.errors import DeploymentNotFound, UpstreamMisconfigured
+from shared.errors import DeploymentNotFound, SpillwayError, UpstreamMisconfigured
 from shared.upstream.answers import error_of, operator_reason
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import close, read, send
@@ -56,7 +56,7 @@ class UpstreamClient:
             response = await self._once(deployment, outgoing, await deployment.credential.header())
         if response.is_success:
             return response
-        answer = await read(response, idle_s=ERROR_IDLE_S, bytes_max=ERROR_BYTES_MAX)
+        answer = await _refusal(response)
         error = error_of(response.status_code, response.headers, answer, time.time())
         if isinstance(error, UpstreamMisconfigured | DeploymentNotFound):
             self._complain(deployment, operator_reason(response.status_code, answer))
@@ -90,3 +90,11 @@ class UpstreamClient:
         if now - self._complained_at.get(deployment.id, -COMPLAINT_PAUSE_S) >= COMPLAINT_PAUSE_S:
             self._complained_at[deployment.id] = now
             log.error("%s (deployment %s) is refused: %s", deployment.model_name, deployment.label, reason)
+
+
+async def _refusal(response: httpx.Response) -> bytes:
+    """An error's body; empty when it cannot be read whole, because the status has told what matters."""
+    try:
+        return await read(response, idle_s=ERROR_IDLE_S, bytes_max=ERROR_BYTES_MAX)
+    except SpillwayError:
+        return b""
