@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+
+from shared import config
+from shared.ids import deployment_id, resource_id
+from shared.upstream.credentials import api_key
+from shared.upstream.deployment import Deployment, deployment_of
+from shared.upstream.endpoint import of_entry
+
+USAGE = "stream_options.include_usage"
+
+
+def deployment(
+    base: str = "https://r.openai.azure.com", version: str = "2024-10-21", model: str = "azure/gpt-4o", **more: str
+) -> Deployment:
+    lines = "".join(f"      {name}: {value}\n" for name, value in more.items() if name != "model_info")
+    text = (
+        "model_list:\n  - model_name: gpt-4o\n    litellm_params:\n"
+        f"      model: {model}\n      api_base: {base}\n      api_key: k\n"
+        + (f"      api_version: {version}\n" if version else "")
+        + lines
+        + (f"    model_info: {more['model_info']}\n" if "model_info" in more else "")
+    )
+    match = config.parse(text, {}).matches("gpt-4o")[0]
+    return deployment_of(match, of_entry(match.entry)[0], api_key("k", bearer=False))
+
+
+def chat_url(one: Deployment) -> str:
+    return one.url("chat_completions", "chat/completions")
+
+
+def test_a_classic_address_names_the_deployment_and_the_version() -> None:
+    assert chat_url(deployment()) == (
+        "https://r.openai.azure.com/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
+    )
+
+
+def test_a_v1_address_names_neither() -> None:
+    assert chat_url(deployment(version="v1")) == "https://r.openai.azure.com/openai/v1/chat/completions"
+
+
+def test_the_v1_preview_says_so() -> None:
+    assert chat_url(deployment(version="preview")).endswith("/openai/v1/chat/completions?api-version=preview")
+
+
+def test_a_base_with_openai_v1_is_on_the_v1_surface() -> None:
+    assert chat_url(deployment(base="https://r.openai.azure.com/openai/v1", version="")) == (
+        "https://r.openai.azure.com/openai/v1/chat/completions"
+    )
+
+
+def test_an_openai_address_has_no_version() -> None:
+    one = deployment(base="https://api.openai.com/v1", version="", model="openai/gpt-4o")
+    assert chat_url(one) == "https://api.openai.com/v1/chat/completions"
+
+
+def test_the_retired_extensions_path_is_kept_with_a_version_that_has_it() -> None:
+    one = deployment(base="https://r.openai.azure.com/openai/deployments/gpt-4o/extensions", version="2024-10-21")
+    assert chat_url(one) == (
+        "https://r.openai.azure.com/openai/deployments/gpt-4o/extensions/chat/completions"
+        "?api-version=2023-12-01-preview"
+    )
+
+
+def test_a_version_too_old_for_usage_in_streams_is_raised() -> None:
+    assert chat_url(deployment(version="2023-05-15")).endswith("?api-version=2024-09-01-preview")
+
+
+def test_a_version_too_old_is_sent_as_it_is_when_the_entry_says_exact() -> None:
+    one = deployment(version="2023-05-15", api_version_policy="exact")
+    assert chat_url(one).endswith("?api-version=2023-05-15")
+
+
+@pytest.mark.parametrize(
+    ("version", "policy", "supported"),
+    [
+        ("2024-10-21", "exact", True),
+        ("2024-09-01-preview", "exact", True),
+        ("2024-02-01", "exact", False),
+        ("2023-05-15", "exact", False),
+        ("2023-05-15", "upgrade", True),
+        ("v1", "exact", True),
+    ],
+)
+def test_usage_in_streams_may_be_asked_for_where_the_version_has_it(version: str, policy: str, supported: bool) -> None:
+    one = deployment(version=version, api_version_policy=policy)
+    assert one.supports("chat_completions", USAGE) is supported
+
+
+def test_openai_has_every_field() -> None:
+    one = deployment(base="https://api.openai.com/v1", version="", model="openai/gpt-4o")
+    assert one.supports("chat_completions", USAGE)
+
+
+def test_the_extensions_path_never_had_usage_in_streams() -> None:
+    one = deployment(base="https://r.openai.azure.com/openai/deployments/gpt-4o/extensions")
+    assert not one.supports("chat_completions", USAGE)
+
+
+def test_a_deployment_in_the_base_wins_over_the_one_in_model() -> None:
+    one = deployment(base="https://r.openai.azure.com/openai/deployments/other")
+    assert (one.name, "/deployments/other/" in chat_url(one)) == ("other", True)
+
+
+def test_its_id_is_made_of_resource_and_name() -> None:
+    one = deployment()
+    resource = resource_id("r.openai.azure.com")
+    assert (one.resource_id, one.id) == (resource, deployment_id(resource, "gpt-4o"))
+
+
+def test_its_id_can_be_given() -> None:
+    one = deployment(model_info="{id: east, resource: my-resource}")
+    assert (one.id, one.resource_id) == ("east", "my-resource")
+
+
+def test_its_id_does_not_depend_on_its_version() -> None:
+    assert deployment(version="v1").id == deployment(version="2023-05-15").id
+
+
+@pytest.mark.parametrize(
+    ("written", "weight"),
+    [
+        ({"weight": "3", "rpm": "60", "tpm": "9000"}, 3),
+        ({"rpm": "60", "tpm": "9000"}, 60),
+        ({"tpm": "9000"}, 9),
+        ({}, 1),
+        ({"weight": "0", "rpm": "60"}, 0),
+    ],
+)
+def test_its_share_of_the_load_is_weight_else_rpm_else_tpm(written: dict[str, str], weight: float) -> None:
+    assert deployment(**written).weight == weight
+
+
+def test_its_repr_shows_no_key() -> None:
+    assert "'k'" not in repr(deployment())
