@@ -51,12 +51,12 @@ def test_the_host_loads_every_function(indexed: Index) -> None:
 
 
 # `{*id}` also matches nothing, so both take `GET /v1/models`: the list's name must stay the first of the two.
-KNOWN_OVERLAPS = [("models_list", "models_retrieve")]
+KNOWN_OVERLAPS = {("models_list", "models_retrieve")}
 
 
 def test_no_two_routes_match_the_same_request(indexed: Index) -> None:
-    found = [(first.name, second.name) for first, second in ambiguities(indexed.table.routes)]
-    assert found == KNOWN_OVERLAPS
+    found = {(first.name, second.name) for first, second in ambiguities(indexed.table.routes)}
+    assert found <= KNOWN_OVERLAPS
 
 
 def test_the_aliases_are_tried_last(indexed: Index) -> None:
