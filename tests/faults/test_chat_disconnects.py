@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from conftest import Running, Spillway
 
 CONFIG = """
+general_settings: {disconnect_drain_s: %s}
 model_list:
   - model_name: gpt-4o
-    litellm_params: {model: azure/gpt-4o, api_base: $SIM/east, api_key: sim-key-east, api_version: "2024-10-21"}
-general_settings: {disconnect_drain_s: %s}
+    litellm_params: {model: azure/gpt-4o, api_base: $SIM/east, api_key: sim-key-east, order: 1}
+"""
+WEST = """  - model_name: gpt-4o
+    litellm_params: {model: azure/gpt-4o, api_base: $SIM/west, api_key: sim-key-west, order: 2}
 """
 LONG_DRAIN, SHORT_DRAIN = CONFIG % "5", CONFIG % "0.2"
 
@@ -132,14 +135,17 @@ def test_without_a_drain_the_upstream_is_closed_at_once(spillway: Spillway) -> N
     run.await_rest()
 
 
+@pytest.mark.xfail(
+    strict=True, reason="attempts go on after the client has left, and the next one is billed for nobody"
+)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_nobody_is_asked_again_for_a_client_that_left(spillway: Spillway, stream: bool) -> None:
-    run = spillway(SHORT_DRAIN)
-    run.sim.fault(status=503, delay_ms=100, times=None)
+def test_no_other_deployment_is_asked_for_a_client_that_left(spillway: Spillway, stream: bool) -> None:
+    run = spillway(LONG_DRAIN + WEST)
+    run.sim.fault(resource="east", status=503, delay_ms=300)
     leave_while_waiting(run, "hello", stream=stream)
     run.calls()
     run.await_rest()
-    assert len(run.sent()) == 1
+    assert [sent["resource"] for sent in run.sent()] == ["east"]
 
 
 def test_a_client_that_leaves_in_its_body_is_not_served(spillway: Spillway) -> None:
