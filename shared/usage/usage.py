@@ -42,4 +42,4 @@ def chat_usage(payload: Any) -> Usage | None:
 
 def _count(fields: Any, name: str) -> int | None:
     value = fields.get(name) if isinstance(fields, dict) else None
-    return value if isinstance(value, int) and value >= 0 else None
+    return value if type(value) is int and value >= 0 else None  # JSON's true is no count
