@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from shared import config
+from shared.config import Match
+from shared.errors import BadRequest, ModelNotFound
+from shared.routing.router import COOLDOWN_MS, WILDCARD_DEPLOYMENTS_MAX, Router
+from shared.upstream.credentials import api_key
+from shared.upstream.deployment import Deployment, deployment_of
+from shared.upstream.endpoint import of_entry
+
+ANY = frozenset({"chat"}), frozenset({"azure", "openai"})
+
+
+def build(match: Match) -> Deployment:
+    return deployment_of(match, of_entry(match.entry)[0], api_key("k", bearer=False))
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def entry(deployment: str, *, name: str = "gpt-4o", params: str = "", info: str = "") -> str:
+    return (
+        f"  - model_name: {name!r}\n    litellm_params:\n      model: {deployment!r}\n"
+        f"      api_base: https://r.openai.azure.com\n      api_key: k\n{params}    model_info: {{{info}}}\n"
+    )
+
+
+def router(*entries: str, clock: Clock | None = None, random: float = 0.5, settings: str = "") -> Router:
+    text = "model_list:\n" + "".join(entries) + settings
+    return Router(config.parse(text, {}), build, clock or Clock(), lambda: random)
+
+
+def param(line: str) -> str:
+    return f"      {line}\n"
+
+
+def names(router: Router, model: str = "gpt-4o") -> list[str]:
+    """The deployments of `model`, in the order to try now."""
+    return [one.name for one in router.in_order(router.group(model))]
+
+
+def test_an_exact_name_is_served_by_its_entries() -> None:
+    assert [
+        one.name for one in router(entry("azure/a"), entry("azure/b"), entry("azure/c", name="o3")).group("gpt-4o")
+    ] == [
+        "a",
+        "b",
+    ]
+
+
+def test_a_deployment_is_the_same_one_each_time() -> None:
+    found = router(entry("azure/a"))
+    assert found.group("gpt-4o")[0] is found.group("gpt-4o")[0]
+
+
+def test_an_alias_is_served_by_what_it_stands_for() -> None:
+    found = router(entry("azure/a"), settings="router_settings: {model_group_alias: {gpt-4: gpt-4o}}\n")
+    assert [one.name for one in found.group("gpt-4")] == ["a"]
+
+
+def test_an_unknown_model_is_told_the_names_there_are() -> None:
+    with pytest.raises(ModelNotFound, match=r"Available models: gpt-4o, azure/\*\."):
+        router(entry("azure/a"), entry("azure/*", name="azure/*")).group("gpt-5")
+
+
+def test_a_wildcard_makes_a_deployment_of_the_name_asked_for() -> None:
+    assert [one.name for one in router(entry("azure/*", name="azure/*")).group("azure/my-gpt")] == ["my-gpt"]
+
+
+@pytest.mark.parametrize("model", ["azure/", "azure/../x", "azure/a/b", "azure/a?b", "azure/*", "azure/" + "a" * 65])
+def test_a_wildcard_never_lets_a_caller_write_a_path(model: str) -> None:
+    with pytest.raises(ModelNotFound):
+        router(entry("azure/*", name="azure/*")).group(model)
+
+
+def test_patterns_are_not_models_to_list() -> None:
+    assert router(entry("azure/a"), entry("azure/*", name="azure/*")).model_names == ("gpt-4o",)
+
+
+def test_the_deployments_of_wildcards_are_bounded() -> None:
+    built: list[str] = []
+
+    def counting(match: Match) -> Deployment:
+        built.append(match.model.deployment)
+        return build(match)
+
+    found = Router(config.parse("model_list:\n" + entry("azure/*", name="azure/*"), {}), counting, Clock(), lambda: 0.5)
+    for number in range(WILDCARD_DEPLOYMENTS_MAX + 1):
+        found.group(f"azure/d{number}")
+    found.group("azure/d1")
+    found.group("azure/d0")
+    assert Counter(built)["d1"] == 1  # still known
+    assert Counter(built)["d0"] == 2  # the oldest was forgotten
+
+
+def test_a_wildcards_deployment_in_use_is_not_the_one_forgotten() -> None:
+    found = router(entry("azure/*", name="azure/*"))
+    used = found.group("azure/used")[0]
+    for number in range(WILDCARD_DEPLOYMENTS_MAX + 10):
+        found.group(f"azure/d{number}")
+        found.group("azure/used")
+    assert found.group("azure/used")[0] is used
+
+
+def test_wildcards_never_push_out_a_written_deployment() -> None:
+    found = router(entry("azure/a"), entry("azure/*", name="azure/*"))
+    written = found.group("gpt-4o")[0]
+    for number in range(WILDCARD_DEPLOYMENTS_MAX + 10):
+        found.group(f"azure/d{number}")
+    assert found.group("gpt-4o")[0] is written
+
+
+def test_candidates_are_those_of_the_right_mode() -> None:
+    found = router(entry("azure/a", info="mode: chat"), entry("azure/b", info="mode: embedding"), entry("azure/c"))
+    assert [one.name for one in found.candidates("gpt-4o", *ANY)] == ["a", "c"]
+
+
+def test_a_model_of_the_wrong_mode_says_what_it_is_for() -> None:
+    with pytest.raises(BadRequest, match="configured for embedding") as caught:
+        router(entry("azure/a", info="mode: embedding")).candidates("gpt-4o", *ANY)
+    assert (caught.value.param, caught.value.code) == ("model", "model_not_supported")
+
+
+def test_a_model_of_the_wrong_provider_cannot_do_it() -> None:
+    with pytest.raises(BadRequest, match="configured for completion"):
+        router(entry("azure_text/a")).candidates("gpt-4o", *ANY)
+
+
+def test_the_lowest_order_comes_first_and_none_last() -> None:
+    found = router(
+        entry("azure/none"), entry("azure/two", params=param("order: 2")), entry("azure/one", params=param("order: 1"))
+    )
+    assert names(found) == ["one", "two", "none"]
+
+
+def test_order_beats_a_busy_deployment() -> None:
+    found = router(entry("azure/a", params=param("order: 1")), entry("azure/b", params=param("order: 2")))
+    for _ in range(50):
+        found.begin(found.group("gpt-4o")[0])
+    assert names(found) == ["a", "b"]
+
+
+def test_the_least_busy_comes_first() -> None:
+    found = router(entry("azure/a"), entry("azure/b"))
+    found.begin(found.group("gpt-4o")[0])
+    assert names(found) == ["b", "a"]
+
+
+def test_a_heavier_one_may_be_busier() -> None:
+    found = router(entry("azure/a", params=param("weight: 3")), entry("azure/b", params=param("weight: 1")))
+    a, b = found.group("gpt-4o")
+    firsts: list[str] = []
+    for _ in range(8):
+        first = found.in_order([a, b])[0]
+        found.begin(first)
+        firsts.append(first.name)
+    assert 5 <= firsts.count("a") <= 6
+
+
+def test_weight_zero_serves_only_when_no_other_can() -> None:
+    found = router(entry("azure/a", params=param("weight: 0")), entry("azure/b"))
+    for _ in range(50):
+        found.begin(found.group("gpt-4o")[1])
+    assert names(found) == ["b", "a"]
+
+
+def test_among_equals_chance_decides() -> None:
+    chances = iter([0.9, 0.1])
+    text = "model_list:\n" + entry("azure/a") + entry("azure/b")
+    found = Router(config.parse(text, {}), build, Clock(), lambda: next(chances))
+    assert names(found) == ["b", "a"]
+
+
+def test_one_that_cools_comes_last_whatever_its_order() -> None:
+    found = router(entry("azure/a", params=param("order: 1")), entry("azure/b", params=param("order: 2")))
+    found.cool(found.group("gpt-4o")[0], 1000)
+    assert names(found) == ["b", "a"]
+
+
+@pytest.mark.parametrize(("said_ms", "lasts_s"), [(2500, 2.5), (None, COOLDOWN_MS / 1000)])
+def test_cooling_ends_when_it_was_said_to(said_ms: int | None, lasts_s: float) -> None:
+    clock = Clock()
+    found = router(entry("azure/a", params=param("order: 1")), entry("azure/b", params=param("order: 2")), clock=clock)
+    found.cool(found.group("gpt-4o")[0], said_ms)
+    clock.now += lasts_s - 0.001
+    before = names(found)
+    clock.now += 0.001
+    assert (before, names(found)) == (["b", "a"], ["a", "b"])
+
+
+def test_all_cooling_ones_are_still_tried_in_their_order() -> None:
+    found = router(entry("azure/a", params=param("order: 1")), entry("azure/b", params=param("order: 2")))
+    for one in found.group("gpt-4o"):
+        found.cool(one, 1000)
+    assert names(found) == ["a", "b"]
+
+
+def test_ordering_loses_nobody() -> None:
+    found = router(*(entry(f"azure/d{number}") for number in range(20)))
+    assert sorted(names(found)) == sorted(f"d{number}" for number in range(20))
+
+
+def test_in_flight_counts_up_and_down() -> None:
+    found = router(entry("azure/a"))
+    one = found.group("gpt-4o")[0]
+    found.begin(one)
+    found.begin(one)
+    found.end(one)
+    assert found.in_flight(one) == 1
+
+
+class InFlight(RuleBasedStateMachine):
+    """What the router says is in flight is what was begun and has not ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = router(entry("azure/a"), entry("azure/b"), entry("azure/c"))
+        self.group = self.router.group("gpt-4o")
+        self.open: list[Deployment] = []
+
+    @rule()
+    def begin(self) -> None:
+        chosen = self.router.in_order(self.group)[0]
+        assert self.router.in_flight(chosen) == min(map(self.router.in_flight, self.group))
+        self.router.begin(chosen)
+        self.open.append(chosen)
+
+    @rule(at=st.integers(min_value=0))
+    def end(self, at: int) -> None:
+        if self.open:
+            self.router.end(self.open.pop(at % len(self.open)))
+
+    @invariant()
+    def counts_agree(self) -> None:
+        held = Counter(one.name for one in self.open)
+        assert {one.name: self.router.in_flight(one) for one in self.group} == {name: held[name] for name in "abc"}
+
+
+TestInFlight = InFlight.TestCase
