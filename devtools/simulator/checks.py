@@ -54,6 +54,26 @@ def _bounds(name: str, value: float, least: float, most: float, kind: str) -> No
         )
 
 
+def mapping(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The object in a field; an empty one when it is absent or null."""
+    value = body.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise errors.invalid_request(f"Invalid type for '{name}': expected an object.", name, "invalid_type")
+    return value
+
+
+def listing(body: Mapping[str, Any], name: str) -> list[Any]:
+    """The array in a field; an empty one when it is absent or null."""
+    value = body.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise errors.invalid_request(f"Invalid type for '{name}': expected an array.", name, "invalid_type")
+    return value
+
+
 def choice(body: Mapping[str, Any], name: str, supported: tuple[str, ...], default: str) -> str:
     """One of the supported values; `default` when the field is absent or null."""
     value = body.get(name)

@@ -2,7 +2,7 @@
 
     GET    /health                             {"ok", "resources": [names], "seed"}
     POST   /reset                              everything as at the start; issued tokens stay valid
-    POST   /advance                            {"seconds"}: windows roll over, tokens expire
+    POST   /advance                            {"seconds"}: windows roll over, tokens expire, background responses go on
     GET    /bill         DELETE /bill          {"lines": [bill.Line], "count", "prompt_tokens", ...}
     GET    /requests     DELETE /requests      {"requests": [recorder.Record], "count"}
     POST   /faults                             faults.Rule, all fields optional; gives {"id"}
@@ -79,6 +79,7 @@ def _advance(world: World, request: WebRequest, settings: dict[str, Any]) -> Any
 
 
 def _bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    world.responses.settle(world.now())
     return world.bill.to_json()
 
 

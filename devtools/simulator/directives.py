@@ -19,7 +19,9 @@ class Directives:
     delta's text (default: one word, one token). `delay_ms` between chunks, `first_ms` before the first byte; a
     buffered answer takes as long as its stream would. `lang`: `en`, `zh` (three bytes a character) or `odd` (emoji,
     quotes, line separators, things that look like SSE). `reasoning`: reasoning tokens. `filter` or `filter=prompt`
-    filters the prompt, `filter=output` the answer.
+    filters the prompt, `filter=output` the answer. `queued_ms` and `run_ms`: how long a background response is queued
+    and runs (default 1,000 and 4,000, in a stream 0 and the stream's pace), by the simulator's clock. `bytes`: the
+    size of speech or of an image.
     """
 
     chunks: int | None = None
@@ -29,6 +31,9 @@ class Directives:
     lang: str = "en"
     reasoning: int | None = None
     filter: str = ""
+    queued_ms: float | None = None
+    run_ms: float | None = None
+    bytes: int | None = None
 
 
 NONE = Directives()

@@ -35,6 +35,8 @@ class Rule:
     `cut_after_events` (the connection breaks), `stall_after_events` (silence for `stall_s`, then on),
     `truncate` (ends cleanly but early: after half, or after that many events), `drop_done`, `chunk_bytes` (the
     stream in pieces of so many bytes), `error_event_after_events` (with `body`, or Azure's rate limit event).
+    To a Responses answer: `failed_after_events`: after so many events comes `response.failed`, with the `code` and
+    `message` of `body` or those of a rate limit; a buffered or background response has the status `failed`.
     """
 
     id: int
@@ -61,6 +63,7 @@ class Rule:
     drop_done: bool = False
     chunk_bytes: int | None = None
     error_event_after_events: int | None = None
+    failed_after_events: int | None = None
     hits: int = 0
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from devtools.simulator import chat, completions, embeddings, model_list
+from devtools.simulator import chat, completions, embeddings, model_list, responses, responses_stored, responses_tokens
 from devtools.simulator.exchange import Call, Reply
 from devtools.simulator.surfaces import CLASSIC, EXTENSIONS, V1, Address
 
@@ -33,11 +33,25 @@ class Operation:
     permission: str = "inference"
 
 
+RESPONSES_SINCE = "2025-03-01"
+
 OPERATIONS = (
     Operation("chat/completions", "POST", "chat/completions", chat.serve, deployed=True,
               surfaces=(CLASSIC, EXTENSIONS, V1), since="2023-03-15"),
     Operation("completions", "POST", "completions", completions.serve, deployed=True),
     Operation("embeddings", "POST", "embeddings", embeddings.serve, deployed=True),
+    *(
+        Operation(name, method, path, serve, deployed=deployed, model_in_body=deployed, since=RESPONSES_SINCE)
+        for name, method, path, serve, deployed in (
+            ("responses", "POST", "responses", responses.serve, True),
+            ("responses/compact", "POST", "responses/compact", responses_tokens.serve_compact, True),
+            ("responses/input_tokens", "POST", "responses/input_tokens", responses_tokens.serve_input_tokens, True),
+            ("responses/retrieve", "GET", "responses/{id}", responses_stored.serve_one, False),
+            ("responses/delete", "DELETE", "responses/{id}", responses_stored.serve_delete, False),
+            ("responses/cancel", "POST", "responses/{id}/cancel", responses_stored.serve_cancel, False),
+            ("responses/input_items", "GET", "responses/{id}/input_items", responses_stored.serve_items, False),
+        )
+    ),
     Operation("models", "GET", "models", model_list.serve_list),
     Operation("models", "GET", "models/{model}", model_list.serve_one),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from devtools.simulator.identity import Identity
 from devtools.simulator.limits import Limits
 from devtools.simulator.recorder import Recorder
 from devtools.simulator.resources import Resource, SettingsError
+from devtools.simulator.responses_store import Store
 
 PREFIXES_MAX = 4096
 PREFIX_CHARS = 4096
@@ -27,7 +28,7 @@ _ID_ALPHABET = string.ascii_letters + string.digits
 
 
 class World:
-    """Resources, limits, bill, requests, faults and identity, with the clocks and the seed they share.
+    """Resources, limits, bill, requests, faults, identity, kept responses, and the clocks and seed they share.
 
     `settings` is `{"resources": {name: resource}}`; None means the default resources. Raises SettingsError.
     """
@@ -54,12 +55,14 @@ class World:
         self.recorder = Recorder()
         self.faults = Faults(seed)
         self.identity = Identity(seed)
+        self.responses = Store()
         self._ids = random.Random(seed)
         self.reset()
 
     def reset(self) -> None:
         """Everything as at the start, except that issued tokens stay valid and ids go on."""
         self.resources = copy.deepcopy(self._initial)
+        self.responses.clear()
         self._prefixes: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._ahead_s = 0.0
         self.limits.clear()
@@ -88,6 +91,10 @@ class World:
     def id(self, prefix: str, length: int) -> str:
         """An id such as `chatcmpl-` and `length` letters and digits."""
         return prefix + "".join(self._ids.choices(_ID_ALPHABET, k=length))
+
+    def hex_id(self, prefix: str, digits: int) -> str:
+        """An id such as `resp_` and so many hexadecimal digits."""
+        return f"{prefix}{self._ids.getrandbits(4 * digits):0{digits}x}"
 
     def cached_tokens(self, resource: str, deployment: str, prompt: str, tokens: int) -> int:
         """Tokens that prompt caching saves: steps of 128 of a prompt of 1,024 or more whose beginning was seen."""
