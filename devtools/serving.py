@@ -28,10 +28,16 @@ def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
 
 def server(app: ASGIApp, **settings: Any) -> uvicorn.Server:
     """A quiet uvicorn server for `app`; the lifespan protocol is off and the idle connection kept 75 s."""
-    config = uvicorn.Config(
-        app, **{"log_level": "warning", "access_log": False, "server_header": False, "lifespan": "off",
-                "timeout_keep_alive": 75, "timeout_graceful_shutdown": 2, **settings}
-    )  # fmt: skip
+    quiet: dict[str, Any] = {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "lifespan": "off",
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": 2,
+    }
+    config = uvicorn.Config(app, **{**quiet, **settings})
     return uvicorn.Server(config)
 
 
