@@ -21,13 +21,14 @@ REASONING_TOKENS = {"none": 0, "minimal": 0, "low": 64, "medium": 192, "high": 4
 """Reasoning tokens by `reasoning_effort`."""
 JSON_PIECE_CHARS = 4
 
-_ENGLISH = """
+_TEXT = """
 water level gate river dam flow basin rain season valley spring channel lake bank stone bridge mill tide wave current
 delta source stream pool bend ford weir lock sluice reservoir the a of over under with and for from into when where
 high low full slow calm steady deep wide clear cold every some most second first next
 """
+ENGLISH = _TEXT.split()
 _WORDS = {
-    "en": _ENGLISH.split(),
+    "en": ENGLISH,
     "zh": list("水位闸河坝流域雨季谷春渠湖岸石桥磨潮浪源池弯渡堰锁库高低满慢静深宽清冷每些多次首下"),
     "odd": ["🌊", "👩‍🚒", '"quoted"', "back\\slash", "new\nline", "line\u2028sep", "data: [DONE]", "\n\ndata: {}", "é"],
 }  # fmt: skip
@@ -131,7 +132,7 @@ def _padded(word: str, size: int) -> str:
 
 
 def _json(wanted: dict[str, Any], rng: random.Random) -> Any:
-    text = " ".join(rng.choices(_WORDS["en"], k=4))
+    text = " ".join(rng.choices(ENGLISH, k=4))
     if wanted["type"] == "json_object":
         return {"answer": text}
     return tools.example(wanted.get("json_schema", {}).get("schema") or {}, text=text)

@@ -85,8 +85,7 @@ def _generated(reply: Reply, piece: Event, *, finished: bool) -> None:
     line = reply.line
     if line is None or reply.events is None:
         return
-    line.completion_tokens += piece.tokens + piece.reasoning_tokens
-    line.reasoning_tokens += piece.reasoning_tokens
+    piece.charge(line)
     line.finished = finished and not reply.broken
 
 
@@ -109,7 +108,6 @@ def rechunk(pieces: list[Event], size: int) -> list[Event]:
     start = 0
     for piece in pieces:
         at = min(start // size, len(chunks) - 1)
-        chunk = chunks[at]
-        chunks[at] = Event(chunk.data, chunk.tokens + piece.tokens, chunk.reasoning_tokens + piece.reasoning_tokens)
+        chunks[at] = chunks[at].plus(piece)
         start += len(piece.data)
     return chunks

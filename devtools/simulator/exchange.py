@@ -34,11 +34,28 @@ class Request:
 
 
 class Event(NamedTuple):
-    """One piece of a stream: its bytes, and the tokens that were generated when it leaves."""
+    """One piece of a stream: its bytes, and the tokens of each kind that were generated when it leaves."""
 
     data: bytes
     tokens: int = 0
     reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
+
+    @property
+    def tokens_all(self) -> int:
+        return self.tokens + self.reasoning_tokens + self.audio_tokens + self.image_tokens
+
+    def plus(self, other: Event) -> Event:
+        """This piece with another's tokens, too."""
+        return Event(self.data, *(mine + theirs for mine, theirs in zip(self[1:], other[1:], strict=True)))
+
+    def charge(self, line: Line) -> None:
+        """Adds its tokens to a line in the bill."""
+        line.completion_tokens += self.tokens_all
+        line.reasoning_tokens += self.reasoning_tokens
+        line.output_audio_tokens += self.audio_tokens
+        line.output_image_tokens += self.image_tokens
 
 
 def data_frame(error: dict[str, Any], sequence: int) -> bytes:

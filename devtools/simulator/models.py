@@ -17,7 +17,8 @@ class Model:
 
     `kind` is what it does: `chat`, `responses` (the Responses API only), `completion`, `embeddings`, `speech`,
     `transcription` or `image`. `responses`: a chat model that the Responses API has too. `dimensions` are an
-    embedding's; `audio`: a chat model that hears and speaks.
+    embedding's; `audio`: a chat model that hears and speaks. `by_tokens`: a model of speech, transcription or images
+    that Azure charges by tokens, and not by its older unit; `diarizes`: a transcription tells speakers apart.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Model:
     audio: bool = False
     responses: bool = True
     dimensions: int = 0
+    by_tokens: bool = False
+    diarizes: bool = False
     rejects: frozenset[str] = frozenset()
     image_tokens_base: int = 85
     image_tokens_tile: int = 170
@@ -60,6 +63,10 @@ def _reasoning(
         parallel_tools=parallel_tools, vision=vision, rejects=REASONING_REJECTS | rejects,
         image_tokens_base=75, image_tokens_tile=150,
     )  # fmt: skip
+
+
+def _media(name: str, version: str, kind: str, *, by_tokens: bool = False, diarizes: bool = False) -> Model:
+    return Model(name, version, kind=kind, vision=False, by_tokens=by_tokens, diarizes=diarizes, wire_name=name)
 
 
 def _embeddings(name: str, version: str, dimensions: int) -> Model:
@@ -98,6 +105,16 @@ MODELS: dict[str, Model] = {
         _reasoning("o3-pro", "2025-06-10", kind="responses", rejects=_O_SERIES, streams=False, parallel_tools=False),
         _reasoning("codex-mini", "2025-05-16", kind="responses", rejects=_O_SERIES, parallel_tools=False),
         _reasoning("gpt-5-codex", "2025-09-15", kind="responses", context=400_000, output=128_000),
+        _media("tts", "001", "speech"),
+        _media("tts-hd", "001", "speech"),
+        _media("gpt-4o-mini-tts", "2025-03-20", "speech", by_tokens=True),
+        _media("whisper", "001", "transcription"),
+        _media("gpt-4o-transcribe", "2025-03-20", "transcription", by_tokens=True),
+        _media("gpt-4o-mini-transcribe", "2025-03-20", "transcription", by_tokens=True),
+        _media("gpt-4o-transcribe-diarize", "2025-10-15", "transcription", by_tokens=True, diarizes=True),
+        _media("gpt-image-1", "2025-04-15", "image", by_tokens=True),
+        _media("gpt-image-1-mini", "2025-10-06", "image", by_tokens=True),
+        _media("dall-e-3", "3.0", "image"),
         _embeddings("text-embedding-3-small", "1", 1536),
         _embeddings("text-embedding-3-large", "1", 3072),
         _embeddings("text-embedding-ada-002", "2", 1536),

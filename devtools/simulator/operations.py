@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from devtools.simulator import chat, completions, embeddings, model_list, responses, responses_stored, responses_tokens
+from devtools.simulator import (
+    chat,
+    completions,
+    embeddings,
+    model_list,
+    responses,
+    responses_stored,
+    responses_tokens,
+    speech,
+    transcriptions,
+)
 from devtools.simulator.exchange import Call, Reply
 from devtools.simulator.surfaces import CLASSIC, EXTENSIONS, V1, Address
 
@@ -39,6 +49,12 @@ OPERATIONS = (
     Operation("chat/completions", "POST", "chat/completions", chat.serve, deployed=True,
               surfaces=(CLASSIC, EXTENSIONS, V1), since="2023-03-15"),
     Operation("completions", "POST", "completions", completions.serve, deployed=True),
+    Operation("audio/speech", "POST", "audio/speech", speech.serve, deployed=True, since="2024-02-15",
+              preview_on=(CLASSIC, V1)),
+    Operation("audio/transcriptions", "POST", "audio/transcriptions", transcriptions.serve, deployed=True, form=True,
+              since="2023-09-01", preview_on=(V1,)),
+    Operation("audio/translations", "POST", "audio/translations", transcriptions.serve_translation, deployed=True,
+              form=True, since="2023-09-01", preview_on=(V1,)),
     Operation("embeddings", "POST", "embeddings", embeddings.serve, deployed=True),
     *(
         Operation(name, method, path, serve, deployed=deployed, model_in_body=deployed, since=RESPONSES_SINCE)

@@ -125,7 +125,7 @@ def _reply(
     reply = admitted.reply(wanted, stream=stream)
     reply.error_frame = responses_errors.error_frame
     events = responses_stream.events(start, end, outputs, failed_after)
-    generated = sum(event.tokens + event.reasoning_tokens for event in events)
+    generated = sum(event.tokens_all for event in events)
     reasoning = sum(event.reasoning_tokens for event in events)
     line = admitted.open_line(stream=stream, prompt_tokens=conversation.prompt.tokens, cached_tokens=cached)
     stored = Stored(end, conversation.items, call.world.time(), delay_s=reply.delay_ms / 1000)

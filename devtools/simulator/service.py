@@ -69,8 +69,8 @@ def _struck(rule: Rule, reply: Reply, name: str, resource: Resource) -> Reply:
         faults.alter(rule, reply, errors.stream_error(name, resource.region))
         return reply
     if reply.line is not None and reply.events is not None:
-        reply.line.reasoning_tokens = sum(event.reasoning_tokens for event in reply.events)
-        reply.line.completion_tokens = reply.line.reasoning_tokens + sum(event.tokens for event in reply.events)
+        for event in reply.events:
+            event.charge(reply.line)
         reply.line.finished = True
     replaced = faults.replacement(rule)
     replaced.line, replaced.limit, replaced.estimate = reply.line, reply.limit, reply.estimate
