@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 ENTRY = """
   - model_name: gpt-4o
@@ -124,10 +124,10 @@ CELLS = [
 ]  # fmt: skip
 
 
-def check_error(run: Running, answer: httpx.Response, fault: Fault) -> None:
-    """One well-formed error with the right retry signal, which tells nothing of the upstream."""
+def check_error(run: Running, answer: httpx.Response, fault: Fault) -> dict[str, Any]:
+    """One well-formed error with the right retry signal, which tells nothing of the upstream; gives the error."""
     assert answer.headers["content-type"] == "application/json"
-    error = answer.json()["error"]
+    error: dict[str, Any] = answer.json()["error"]
     assert answer.json() == {"error": error}
     assert {"message", "type", "param", "code"} <= set(error)
     assert (answer.status_code, error["code"]) == (fault.status, fault.code)
@@ -142,6 +142,7 @@ def check_error(run: Running, answer: httpx.Response, fault: Fault) -> None:
     assert answer.headers["x-spillway-call-id"]
     assert "evil.example" not in str(answer.headers)
     run.assert_discreet(str(answer.headers), answer.text)
+    return error
 
 
 @pytest.mark.parametrize(("fault", "stream"), CELLS)
@@ -195,7 +196,7 @@ def test_a_failure_that_azure_may_bill_is_recorded_with_an_estimate(spillway: Sp
 def test_json_that_breaks_off_is_a_502(spillway: Spillway) -> None:
     run = spillway(ONE)
     run.sim.fault(truncate=True)
-    check_error(run, run.chat(), Fault({}, 502, "upstream_error", retry=True, fails_over=True))
+    assert check_error(run, run.chat(), Fault({}, 502, "upstream_error", retry=True, fails_over=True))
     run.await_rest()
 
 
@@ -228,7 +229,7 @@ def test_a_deployment_that_cannot_be_reached_is_a_502_and_another_one_serves(
 def test_tls_spoken_to_a_server_without_it_is_a_502(spillway: Spillway, stream: bool) -> None:
     run = spillway(("model_list:" + EAST).replace("$SIM", "https://" + spillway().sim_url.removeprefix("http://")))
     answer = run.chat(stream=stream)
-    check_error(run, answer, Fault({}, 502, "upstream_unreachable", retry=True, fails_over=True))
+    assert check_error(run, answer, Fault({}, 502, "upstream_unreachable", retry=True, fails_over=True))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_a_full_deployment_explains_more_than_a_broken_one(spillway: Spillway, f
     run = spillway(TWO)
     run.sim.fault(resource="east", **ANY[first].rule)
     run.sim.fault(resource="west", status=429, headers={"retry-after-ms": "4000", "retry-after": None})
-    check_error(run, run.chat(), limited(4000))
+    assert check_error(run, run.chat(), limited(4000))
 
 
 def test_retries_end_with_num_retries(spillway: Spillway) -> None:

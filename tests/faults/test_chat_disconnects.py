@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 CONFIG = """
 general_settings: {disconnect_drain_s: %s}
@@ -57,8 +57,8 @@ def leave_in_mid_stream(run: Running, text: str) -> None:
             seen += sock.recv(4096)
 
 
-def check_finished(run: Running) -> None:
-    """The answer was read to its end although nobody listened; its usage is the upstream's own."""
+def check_finished(run: Running) -> dict[str, Any]:
+    """The answer was read to its end although nobody listened; usage is the upstream's own. Gives the record."""
     [call] = run.calls()
     run.await_rest()
     [line] = run.sim.bill()
@@ -67,6 +67,7 @@ def check_finished(run: Running) -> None:
     assert (call["outcome"], call["usage_source"]) == ("disconnected", "upstream")
     assert (call["prompt_tokens"], call["completion_tokens"]) == (line["prompt_tokens"], line["completion_tokens"])
     run.assert_discreet()
+    return call
 
 
 def check_given_up(run: Running, left_at: float) -> dict[str, Any]:
@@ -85,20 +86,20 @@ def check_given_up(run: Running, left_at: float) -> dict[str, Any]:
 def test_an_answer_that_comes_soon_is_read_for_its_usage(spillway: Spillway, stream: bool) -> None:
     run = spillway(LONG_DRAIN)
     leave_while_waiting(run, "hello [[sim first_ms=300]]", stream=stream)
-    check_finished(run)
+    assert check_finished(run)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "before the first byte"])
 def test_an_answer_that_does_not_come_is_given_up(spillway: Spillway, stream: bool) -> None:
     run = spillway(SHORT_DRAIN)
     leave_while_waiting(run, "hello [[sim first_ms=60000]]", stream=stream)
-    check_given_up(run, time.monotonic())
+    assert check_given_up(run, time.monotonic())
 
 
 def test_a_stream_that_ends_soon_is_read_for_its_usage(spillway: Spillway) -> None:
     run = spillway(LONG_DRAIN)
     leave_in_mid_stream(run, "hello [[sim chunks=60 delay_ms=5]]")
-    check_finished(run)
+    assert check_finished(run)
 
 
 def test_a_stream_that_goes_on_is_given_up_and_what_passed_is_counted(spillway: Spillway) -> None:
@@ -115,7 +116,7 @@ def test_a_stream_is_drained_although_the_upstream_stalls(spillway: Spillway) ->
     run = spillway(SHORT_DRAIN)
     run.sim.fault(stall_after_events=6)
     leave_in_mid_stream(run, "hello [[sim chunks=60]]")
-    check_given_up(run, time.monotonic())
+    assert check_given_up(run, time.monotonic())
 
 
 def test_a_client_that_leaves_during_comments_is_noticed(spillway: Spillway) -> None:
@@ -124,7 +125,7 @@ def test_a_client_that_leaves_during_comments_is_noticed(spillway: Spillway) -> 
         seen = b""
         while b": keep-alive" not in seen:
             seen += sock.recv(4096)
-    check_given_up(run, time.monotonic())
+    assert check_given_up(run, time.monotonic())
 
 
 def test_without_a_drain_the_upstream_is_closed_at_once(spillway: Spillway) -> None:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 CONFIG = """
 general_settings: {idle_timeout_s: 0.3, disconnect_drain_s: 0.2}
@@ -83,18 +83,20 @@ def check_whole(run: Running, answer: httpx.Response) -> dict[str, Any]:
     return call
 
 
-def check_estimated(run: Running, call: dict[str, Any]) -> None:
+def check_estimated(run: Running, call: dict[str, Any]) -> bool:
     """The prompt and what was seen of the answer are estimated, in the order of what Azure charges."""
     [line] = run.sim.bill()
     assert call["usage_source"] == "estimated"
     assert line["prompt_tokens"] / 2 <= call["prompt_tokens"] <= line["prompt_tokens"] * 2 + 10
     assert line["completion_tokens"] / 2 - 5 <= call["completion_tokens"] <= line["completion_tokens"] * 2 + 5
+    return True
 
 
-def check_upstreams_own(run: Running, call: dict[str, Any]) -> None:
+def check_upstreams_own(run: Running, call: dict[str, Any]) -> bool:
     [line] = run.sim.bill()
     assert call["usage_source"] == "upstream"
     assert (call["prompt_tokens"], call["completion_tokens"]) == (line["prompt_tokens"], line["completion_tokens"])
+    return True
 
 
 PACED = "hello [[sim delay_ms=20]]"
@@ -106,7 +108,7 @@ def test_a_cut_between_events_breaks_the_stream(spillway: Spillway, after: int) 
     run = spillway(CONFIG)
     run.sim.fault(cut_after_events=after)
     answer = run.chat(PACED, stream=True)
-    check_estimated(run, check_broken(run, answer, "stream_broken"))
+    assert check_estimated(run, check_broken(run, answer, "stream_broken"))
     assert after - 1 <= len(events(answer)) <= after
 
 
@@ -124,19 +126,19 @@ def test_a_cut_inside_a_character_breaks_the_stream_at_the_last_whole_event(spil
 def test_an_early_but_clean_end_breaks_the_stream(spillway: Spillway) -> None:
     run = spillway(CONFIG)
     run.sim.fault(truncate=8)
-    check_estimated(run, check_broken(run, run.chat(stream=True), "stream_broken"))
+    assert check_estimated(run, check_broken(run, run.chat(stream=True), "stream_broken"))
 
 
 def test_an_end_after_the_finish_without_usage_is_whole_and_estimated(spillway: Spillway) -> None:
     run = spillway(CONFIG)
     run.sim.fault(truncate=len(upstream_events(run)) - 2)
-    check_estimated(run, check_whole(run, run.chat(stream=True)))
+    assert check_estimated(run, check_whole(run, run.chat(stream=True)))
 
 
 def test_an_end_after_usage_without_done_is_whole(spillway: Spillway) -> None:
     run = spillway(CONFIG)
     run.sim.fault(drop_done=True)
-    check_upstreams_own(run, check_whole(run, run.chat(stream=True)))
+    assert check_upstreams_own(run, check_whole(run, run.chat(stream=True)))
 
 
 def test_a_cut_after_usage_without_done_is_counted(spillway: Spillway) -> None:
@@ -145,7 +147,7 @@ def test_a_cut_after_usage_without_done_is_counted(spillway: Spillway) -> None:
     answer = run.chat(stream=True)
     call = check_broken(run, answer, "stream_broken")
     # The last burst before a break is lost in the HTTP client now and then, and the usage with it.
-    (check_upstreams_own if call["usage_source"] == "upstream" else check_estimated)(run, call)
+    assert (check_upstreams_own if call["usage_source"] == "upstream" else check_estimated)(run, call)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_an_error_event_in_mid_stream_ends_it(
     run = spillway(CONFIG)
     run.sim.fault(error_event_after_events=6, body=body)
     answer = run.chat(f"hello [[sim delay_ms={delay_ms}]]", stream=True)
-    check_estimated(run, check_broken(run, answer, code))
+    assert check_estimated(run, check_broken(run, answer, code))
     assert "openai.azure.com" not in answer.text
 
 
@@ -173,7 +175,7 @@ def test_an_error_behind_data_does_not_fail_over_however_the_network_cuts_it(spi
     run = spillway(CONFIG + WEST)
     run.sim.fault(error_event_after_events=6, chunk_bytes=1_000_000)
     answer = run.chat(stream=True)
-    check_estimated(run, check_broken(run, answer, "rate_limit_exceeded"))
+    assert check_estimated(run, check_broken(run, answer, "rate_limit_exceeded"))
 
 
 def test_the_sdk_raises_on_an_error_event_after_the_text_before_it(spillway: Spillway) -> None:
@@ -198,7 +200,7 @@ def test_a_stream_that_stops_is_ended_after_idle_timeout_s(spillway: Spillway) -
     run = spillway(CONFIG)
     run.sim.fault(stall_after_events=6)
     answer = run.chat(stream=True)
-    check_estimated(run, check_broken(run, answer, "upstream_timeout"))
+    assert check_estimated(run, check_broken(run, answer, "upstream_timeout"))
     assert "0.3 seconds" in events(answer)[-1]["error"]["message"]
 
 
@@ -215,7 +217,7 @@ def test_a_slow_first_token_after_the_filter_chunk_is_waited_for(spillway: Spill
     run = spillway(CONFIG, SPILLWAY_HOLD_BACK_S="0.05")
     run.sim.fault(stall_after_events=1, stall_s=0.15)
     answer = run.chat(stream=True)
-    check_upstreams_own(run, check_whole(run, answer))
+    assert check_upstreams_own(run, check_whole(run, answer))
     assert "prompt_filter_results" in events(answer)[0]
 
 
@@ -228,7 +230,7 @@ def test_the_size_of_chunks_does_not_matter(spillway: Spillway, size: int) -> No
     run.log.messages.clear()
     run.sim.fault(chunk_bytes=size)
     answer = run.chat(prompt, stream=True)
-    check_upstreams_own(run, check_whole(run, answer))
+    assert check_upstreams_own(run, check_whole(run, answer))
     assert text_of(events(answer)) == full
 
 
@@ -258,7 +260,7 @@ def test_silence_before_the_first_token_is_filled_with_comments(spillway: Spillw
     run = spillway(KEEP_ALIVE)
     answer = run.chat(SLOW, stream=True)
     assert answer.text.startswith(": keep-alive\n\n")
-    check_upstreams_own(run, check_whole(run, answer))
+    assert check_upstreams_own(run, check_whole(run, answer))
 
 
 def test_the_closing_comment_tells_what_the_headers_could_not(spillway: Spillway) -> None:
@@ -278,7 +280,7 @@ def test_silence_in_mid_stream_is_filled_with_comments(spillway: Spillway) -> No
     answer = run.chat(stream=True)
     assert 2 <= answer.text.count(": keep-alive\n\n") <= 4
     assert ": spillway" not in answer.text
-    check_upstreams_own(run, check_whole(run, answer))
+    assert check_upstreams_own(run, check_whole(run, answer))
 
 
 def test_the_sdk_reads_over_comments(spillway: Spillway) -> None:
