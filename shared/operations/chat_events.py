@@ -41,8 +41,8 @@ class ChatEvents:
 
     def feed(self, event_bytes: bytes) -> bytes:
         data = data_of(event_bytes)
-        if data is None:
-            return event_bytes
+        if not data:  # a comment, or an event without data, which some clients do not survive
+            return event_bytes if data is None else b""
         if data == DONE:
             self.ended = True
             return b""
@@ -53,7 +53,7 @@ class ChatEvents:
         if not isinstance(chunk, dict):
             self.error = StreamBroken("The model sent an event that is not JSON.")
             return b""
-        if "error" in chunk and (error := error_in_stream(chunk)) is not None:
+        if ("error" in chunk or "type" in chunk) and (error := error_in_stream(chunk)) is not None:
             self.error = error
             return b""
         return self._chunk(chunk, event_bytes, data)
@@ -77,17 +77,17 @@ class ChatEvents:
         return math.ceil(self._completion_weight)
 
     def _chunk(self, chunk: dict[str, Any], event_bytes: bytes, data: bytes) -> bytes:
-        choices = chunk.get("choices") or []
+        choices = _choices(chunk)
         usage = chat_usage(chunk)
         if usage is not None:
             self.usage = usage
-        if not choices:
-            if usage is None:
-                if "prompt_filter_results" in chunk:
-                    self._prompt_filter = chunk["prompt_filter_results"]
-                    return b""
-            elif not self._show_usage:
-                return b""
+        hidden = usage is not None and not self._show_usage
+        if not choices and (hidden or (usage is None and "prompt_filter_results" in chunk)):
+            self._prompt_filter = chunk.get("prompt_filter_results", self._prompt_filter)
+            return b""
+        if hidden:
+            del chunk["usage"]
+            event_bytes = event(data := orjson.dumps(chunk))
         if not chunk.get("id"):
             self._count(choices)
             if not self._named:
@@ -95,21 +95,18 @@ class ChatEvents:
                 return b""
             self.began = True
             return event(orjson.dumps(self._named_chunk(chunk)))
-        return self._real(chunk, choices, usage, event_bytes, data)
+        return self._real(chunk, choices, event_bytes, data)
 
-    def _real(
-        self, chunk: dict[str, Any], choices: list[Any], usage: Usage | None, event_bytes: bytes, data: bytes
-    ) -> bytes:
+    def _real(self, chunk: dict[str, Any], choices: list[Any], event_bytes: bytes, data: bytes) -> bytes:
         self.began = True
         self._count(choices)
         first = not self._named
         if first:
             self._named = True
             self._head = {name: chunk.get(name) or value for name, value in self._head.items()}
-        if usage is not None and not self._show_usage:
-            del chunk["usage"]
-            event_bytes = event(data := orjson.dumps(chunk))
         if self._prompt_filter is not None and "prompt_filter_results" not in chunk:
+            if b"\n" in data:  # several `data:` lines
+                data = orjson.dumps(chunk)
             results = orjson.dumps(self._prompt_filter)
             event_bytes = event(b'{"prompt_filter_results":' + results + b"," + data.lstrip()[1:])
             self._prompt_filter = None
@@ -121,8 +118,7 @@ class ChatEvents:
     def _named_chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """The chunk with the stream's id, object, created and model, and a delta in every choice."""
         choices = [
-            {"index": 0, "delta": {}, **choice} if isinstance(choice, dict) else choice
-            for choice in chunk.get("choices") or []
+            {"index": 0, "delta": {}, **choice} if isinstance(choice, dict) else choice for choice in _choices(chunk)
         ]
         return {**chunk, **self._head, "choices": choices}
 
@@ -131,7 +127,8 @@ class ChatEvents:
         for choice in choices:
             if not isinstance(choice, dict):
                 continue
-            index = choice.get("index", 0)
+            index = choice.get("index")
+            index = index if isinstance(index, int) else 0
             delta = choice.get("delta")
             if choice.get("finish_reason"):
                 self._unfinished.discard(index)
@@ -139,3 +136,8 @@ class ChatEvents:
                 self._unfinished.add(index)
             if isinstance(delta, dict):
                 self._completion_weight += message_weight(delta)
+
+
+def _choices(chunk: dict[str, Any]) -> list[Any]:
+    choices = chunk.get("choices")
+    return choices if isinstance(choices, list) else []
