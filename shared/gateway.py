@@ -192,8 +192,9 @@ class Gateway:
             if exchange.call.stream:
                 return await streamed.serve(exchange, client)
             reply = await buffered.serve(exchange, client)
-        except SpillwayError as error:
-            error.extra_headers |= exchange.reply_headers()
+        except BaseException as error:
+            if isinstance(error, SpillwayError):
+                error.extra_headers |= exchange.reply_headers()
             client.stop()
             raise
         client.stop()

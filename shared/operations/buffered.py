@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import orjson
 
-from shared.errors import ClientClosedRequest, SpillwayError, UpstreamFailed, UpstreamTimeout
+from shared.errors import (
+    ClientClosedRequest,
+    InternalError,
+    SpillwayError,
+    UpstreamFailed,
+    UpstreamNoReply,
+    UpstreamTimeout,
+)
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
 from shared.operations.reply import BufferedReply
@@ -34,9 +41,11 @@ async def serve(exchange: Exchange, client: ClientConnection) -> BufferedReply:
     try:
         ended = await client.outlasts(work, exchange.settings.edge_timeout_s)
     except asyncio.CancelledError:
+        exchange.abandoned = True
         exchange.supervisor.start(_end_after(work, exchange.drain_s), "drain")
         raise
     if not ended:
+        exchange.abandoned = True
         if client.gone:
             exchange.supervisor.start(_end_after(work, exchange.drain_s), "drain")
             exchange.record.outcome = "disconnected"
@@ -62,8 +71,8 @@ async def _work(exchange: Exchange) -> Answer:
         failure = UpstreamTimeout(f"The model did not answer within {exchange.total_s:g} seconds.")
         exchange.fail(failure)
         raise failure from error
-    except SpillwayError as failure:
-        exchange.fail(failure)
+    except Exception as failure:
+        exchange.fail(failure if isinstance(failure, SpillwayError) else InternalError("The gateway failed."))
         raise
     except asyncio.CancelledError:
         exchange.settle(exchange.estimate(0))
@@ -80,6 +89,8 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
     except orjson.JSONDecodeError:
         payload = None
     if not isinstance(payload, dict):
+        if body.lstrip().startswith(b"{"):
+            raise UpstreamNoReply("The model's answer broke off in its middle.")
         raise UpstreamFailed("The model's deployment answered with something that is not JSON.")
     attempt.end()
     operation = exchange.operation
