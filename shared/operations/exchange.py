@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import httpx
 
-from shared.errors import SpillwayError
+from shared.errors import ContentFiltered, Replay, SpillwayError
 from shared.operations.operation import Call, Proxied
 from shared.routing import attempts
 from shared.routing.attempts import Attempt, Trail
@@ -29,7 +29,10 @@ _PASSED_ON = ("apim-request-id", "x-ms-region", "azure-openai-deployment-utiliza
 
 @dataclass(slots=True)
 class Exchange:
-    """One call under way. `drain_s`: seconds an answer is read on after its client left."""
+    """One call under way. `drain_s`: seconds an answer is read on after its client left.
+
+    `abandoned`: nobody waits for the answer any more, so no further deployment is asked for it.
+    """
 
     call: Call
     name: str
@@ -47,6 +50,7 @@ class Exchange:
     started: float = field(default_factory=time.monotonic)
     trail: Trail = field(init=False)
     response_headers: httpx.Headers | None = None
+    abandoned: bool = False
     _recorded: bool = False
 
     def __post_init__(self) -> None:
@@ -69,6 +73,7 @@ class Exchange:
             send,
             replay=self.operation.replay,
             attempts_max=self.attempts_max,
+            wanted=lambda: not self.abandoned,
         )
 
     async def send(self, attempt: Attempt) -> httpx.Response:
@@ -116,10 +121,21 @@ class Exchange:
         record.usage_source = usage.source
 
     def fail(self, failure: SpillwayError) -> None:
-        """The call ended in this failure."""
+        """The call ended in this failure; the first one counts, which is what the client was told.
+
+        A prompt that was sent and never answered, or refused by the filter, is billed: its tokens are estimated.
+        """
+        if failure.replay is Replay.UNKNOWN or isinstance(failure, ContentFiltered):
+            self._estimate_if_unsettled()
+        if self.record.status:
+            return
         self.record.status, self.record.code = failure.status, failure.code
         if self.record.outcome == "ok":
             self.record.outcome = "error"
+
+    def _estimate_if_unsettled(self) -> None:
+        if self.record.usage_source == "none":
+            self.settle(self.estimate(0))
 
     def close(self) -> None:
         """Ends every attempt and writes the call's record, once."""

@@ -45,6 +45,7 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
         opened = await client.outlasts(opening, exchange.keepalive_s)
     except asyncio.CancelledError:
         client.leave()
+        exchange.abandoned = True
         exchange.supervisor.start(stream.run(_nowhere), "drain")
         raise
     if opened:
@@ -56,6 +57,7 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
             raise
         return StreamedReply(stream.run, exchange.reply_headers())
     if client.gone:
+        exchange.abandoned = True
         exchange.supervisor.start(stream.run(_nowhere), "drain")
         raise ClientClosedRequest("The client closed the request.")
     stream.early = True

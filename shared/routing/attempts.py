@@ -53,12 +53,13 @@ async def run(
     *,
     replay: frozenset[Replay],
     attempts_max: int,
+    wanted: Callable[[], bool],
 ) -> T:
     """What the first successful `send` gives; its attempt is still open, the failed ones are ended.
 
     Each deployment is tried once, at most `attempts_max` in all, and the next one only when the failure's `replay`
-    kind is in `replay`. Raises what explains best why it failed: a rate limit, with the soonest retry, when any
-    deployment was merely full; else the last failure.
+    kind is in `replay` and the answer is still `wanted`. Raises what explains best why it failed: a rate limit, with
+    the soonest retry, when any deployment was merely full; else the last failure.
     """
     failures: list[SpillwayError] = []
     for number, deployment in enumerate(router.in_order(candidates)[:attempts_max], start=1):
@@ -72,7 +73,7 @@ async def run(
             failures.append(failure)
             if failure.replay in (Replay.FREELY, Replay.FAILED):
                 router.cool(deployment, failure.retry_after_ms)
-            if failure.replay not in replay:
+            if failure.replay not in replay or not wanted():
                 break
         except BaseException:
             attempt.end()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import dataclass
 
 import httpx
 
-from shared.errors import DeploymentNotFound, SpillwayError, UpstreamMisconfigured
+from shared.errors import DeploymentNotFound, SpillwayError, UpstreamMisconfigured, UpstreamUnreachable
 from shared.upstream.answers import error_of, operator_reason
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import close, read, send
@@ -50,7 +51,12 @@ class UpstreamClient:
         Raises SpillwayError.
         """
         credential = await deployment.credential.header()
-        response = await self._once(deployment, outgoing, credential)
+        try:
+            response = await self._once(deployment, outgoing, credential)
+        except UpstreamUnreachable as unreachable:
+            # The cause's own text names the host, which no log may.
+            self._complain(deployment, f"cannot be reached: {_kind(unreachable)}")
+            raise
         if response.status_code == 401 and deployment.credential.refused(credential[1]):
             await close(response)
             response = await self._once(deployment, outgoing, await deployment.credential.header())
@@ -59,7 +65,7 @@ class UpstreamClient:
         answer = await _refusal(response)
         error = error_of(response.status_code, response.headers, answer, time.time())
         if isinstance(error, UpstreamMisconfigured | DeploymentNotFound):
-            self._complain(deployment, operator_reason(response.status_code, answer))
+            self._complain(deployment, f"is refused: {operator_reason(response.status_code, answer)}")
         raise error
 
     async def close(self) -> None:
@@ -85,11 +91,22 @@ class UpstreamClient:
             first_byte_s=outgoing.first_byte_s,
         )
 
-    def _complain(self, deployment: Deployment, reason: str) -> None:
+    def _complain(self, deployment: Deployment, what: str) -> None:
         now = time.monotonic()
         if now - self._complained_at.get(deployment.id, -COMPLAINT_PAUSE_S) >= COMPLAINT_PAUSE_S:
             self._complained_at[deployment.id] = now
-            log.error("%s (deployment %s) is refused: %s", deployment.model_name, deployment.label, reason)
+            log.error("%s (deployment %s) %s", deployment.model_name, deployment.label, what)
+
+
+def _kind(error: UpstreamUnreachable) -> str:
+    """What kind of failure it was: the classes behind it and the system's word for it."""
+    kinds: list[str] = []
+    cause: BaseException | None = error.__cause__
+    while cause is not None and len(kinds) < 4:
+        number = cause.errno if isinstance(cause, OSError) else None
+        kinds.append(type(cause).__name__ + (f" ({os.strerror(number)})" if number and number > 0 else ""))
+        cause = cause.__cause__
+    return ", ".join(kinds) or "no reason known"
 
 
 async def _refusal(response: httpx.Response) -> bytes:

@@ -136,9 +136,6 @@ def test_without_a_drain_the_upstream_is_closed_at_once(spillway: Spillway) -> N
     run.await_rest()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="attempts go on after the client has left, and the next one is billed for nobody"
-)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_no_other_deployment_is_asked_for_a_client_that_left(spillway: Spillway, stream: bool) -> None:
     run = spillway(LONG_DRAIN + WEST)

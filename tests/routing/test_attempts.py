@@ -47,6 +47,7 @@ class Calls:
         self.group = self.router.group("m")
         self.trail = Trail("call_1")
         self.failures = failures
+        self.wanted = True
         self.in_flight_while_sending: list[int] = []
 
     async def send(self, attempt: Attempt) -> str:
@@ -59,7 +60,13 @@ class Calls:
 
     async def run(self, *, replay: frozenset[Replay] = SAFE, attempts_max: int = 3, send: Send | None = None) -> str:
         return await run(
-            self.router, self.group, self.trail, send or self.send, replay=replay, attempts_max=attempts_max
+            self.router,
+            self.group,
+            self.trail,
+            send or self.send,
+            replay=replay,
+            attempts_max=attempts_max,
+            wanted=lambda: self.wanted,
         )
 
     async def failure(self, *, replay: frozenset[Replay] = SAFE, attempts_max: int = 3) -> SpillwayError:
@@ -236,3 +243,10 @@ async def test_a_clients_own_mistake_is_told_even_after_a_rate_limit() -> None:
 async def test_what_is_perhaps_billed_is_told_even_after_a_rate_limit() -> None:
     late = UpstreamTimeout("late")
     assert await Calls(a=RateLimited("x"), b=late).failure() is late
+
+
+async def test_nobody_else_is_asked_when_the_answer_is_no_longer_wanted() -> None:
+    calls = Calls(a=RateLimited("full"))
+    calls.wanted = False
+    assert isinstance(await calls.failure(), RateLimited)
+    assert calls.tried == ["a"]
