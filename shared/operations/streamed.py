@@ -32,6 +32,8 @@ from shared.usage.usage import Usage
 log = logging.getLogger("spillway")
 
 KEEP_ALIVE = comment("keep-alive")
+LAST_WORD_S = 5.0
+"""A client that reads nothing is given so long to take the event that says why its stream ends."""
 
 
 async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
@@ -73,6 +75,7 @@ class StreamedCall:
         self._client = client
         self._opening = opening
         self._task: asyncio.Task[object] | None = None
+        self._beat: asyncio.Task[None] | None = None
         self._write: Write = _nowhere
 
     async def run(self, write: Write) -> None:
@@ -98,6 +101,8 @@ class StreamedCall:
             await self._failed(stream, InternalError("The gateway failed. Its log names the reason."))
         finally:
             watch.stop()
+            if self._beat is not None:
+                self._beat.cancel()
             self._client.stop()
             if stream is None:
                 self._opening.cancel()
@@ -145,11 +150,16 @@ class StreamedCall:
 
     async def _failed(self, stream: OpenStream | None, failure: SpillwayError) -> None:
         exchange = self._exchange
+        self._watch.stop()
         if stream is not None and stream.translator.began:
             exchange.settle(self._usage(stream))
             exchange.record.outcome = "broken"
         exchange.fail(failure)
-        await self._send(event(failure.body()))
+        try:
+            async with asyncio.timeout(LAST_WORD_S):
+                await self._send(event(failure.body()))
+        except TimeoutError:
+            log.debug("call %s ended unheard: its client reads nothing", exchange.call.call_id)
 
     async def _cancelled(self, stream: OpenStream | None) -> None:
         """A deadline of the watch, or the server's own end."""
@@ -182,14 +192,17 @@ class StreamedCall:
         watch.writing = True
         try:
             await self._write(data)
+        except OSError:
+            self._client.leave()
         finally:
             watch.writing = False
             watch.sent()
         self._exchange.first_byte()
 
     def _keep_alive(self) -> None:
-        """Called in silence, between two events, while nothing is being written."""
-        self._exchange.supervisor.start(self._write_keep_alive(), "keep-alive")
+        """Called in silence, between two events, while nothing is being written; one comment at a time."""
+        if self._beat is None or self._beat.done():
+            self._beat = self._exchange.supervisor.start(self._write_keep_alive(), "keep-alive")
 
     async def _write_keep_alive(self) -> None:
         await self._write(KEEP_ALIVE)
