@@ -187,7 +187,12 @@ class Gateway:
         )
 
     async def _exchanged(self, exchange: Exchange, request: Request) -> Reply:
-        client = ClientConnection(request.receive, self.supervisor)
+        try:
+            client = ClientConnection(request.receive, self.supervisor)
+        except SpillwayError as failure:
+            exchange.fail(failure)
+            exchange.close()
+            raise
         try:
             if exchange.call.stream:
                 return await streamed.serve(exchange, client)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -63,6 +64,15 @@ class Exchange:
         if self.call.timeout_s is not None:
             return self.call.timeout_s
         return max(deployment.timeouts.total_s for deployment in self.candidates)
+
+    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Runs the call's own task. Raises Unavailable when none can be had: the call is then closed."""
+        try:
+            return self.supervisor.start(work, name)
+        except SpillwayError as failure:
+            self.fail(failure)
+            self.close()
+            raise
 
     async def attempts(self, send: Callable[[Attempt], Awaitable[T]]) -> T:
         """Tries the candidates in turn. Raises SpillwayError."""

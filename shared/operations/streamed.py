@@ -41,7 +41,7 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
 
     Raises SpillwayError when it failed before: the status is then the true one.
     """
-    opening = exchange.supervisor.start(open_stream(exchange), "stream opening")
+    opening = exchange.start(open_stream(exchange), "stream opening")
     stream = StreamedCall(exchange, client, opening)
     try:
         opened = await client.outlasts(opening, exchange.keepalive_s)
