@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devtools.simulator import chat_audio, chat_data, errors
+from devtools.simulator import chat_audio, chat_data, checks, errors
 from devtools.simulator.models import Model
 from devtools.simulator.surfaces import EXTENSIONS, V1, date_of
 
@@ -37,7 +37,8 @@ def check(body: dict[str, Any], model: Model, surface: str, api_version: str) ->
     _check_fields(body, model, surface, api_version)
     _check_messages(body.get("messages"))
     _check_tools(body)
-    _check_stream_options(body)
+    checks.stream_options(body)
+    checks.stop(body)
     chat_audio.check(body, model)
     chat_data.check(body)
     if model.reasoning:
@@ -98,29 +99,25 @@ def _check_length(name: str, items: list[Any], length_max: int) -> None:
 
 
 def _check_tools(body: dict[str, Any]) -> None:
-    tools = body.get("tools")
-    if tools is not None:
-        if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+    tools = checks.objects(body, "tools")
+    checks.objects(body, "functions")
+    _check_length("tools", tools, TOOLS_MAX)
+    for index, tool in enumerate(tools):
+        if not isinstance(tool.get("function", {}), dict):
             raise errors.invalid_request(
-                "Invalid type for 'tools': expected an array of objects.", "tools", "invalid_type"
-            )
-        _check_length("tools", tools, TOOLS_MAX)
-    elif "tool_choice" in body:
+                f"Invalid type for 'tools[{index}].function': expected an object.", f"tools[{index}].function",
+                "invalid_type",
+            )  # fmt: skip
+    if body.get("tools") is None and "tool_choice" in body:
         raise errors.invalid_request(
             "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice"
         )
-    wanted = body.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") == "json_object" and "json" not in str(body["messages"]).lower():
+    wanted = checks.mapping(body, "response_format")
+    checks.mapping(wanted, "json_schema")
+    if wanted.get("type") == "json_object" and "json" not in str(body["messages"]).lower():
         raise errors.invalid_request(
             "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
             "messages",
-        )
-
-
-def _check_stream_options(body: dict[str, Any]) -> None:
-    if body.get("stream_options") is not None and not body.get("stream"):
-        raise errors.invalid_request(
-            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options"
         )
 
 

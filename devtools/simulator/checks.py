@@ -74,6 +74,33 @@ def listing(body: Mapping[str, Any], name: str) -> list[Any]:
     return value
 
 
+def stop(body: Mapping[str, Any]) -> None:
+    """`stop`: a string or an array of them."""
+    value = body.get("stop")
+    if value is None or isinstance(value, str) or (isinstance(value, list) and all(isinstance(v, str) for v in value)):
+        return
+    raise errors.invalid_request(
+        "Invalid type for 'stop': expected one of a string or an array of strings.", "stop", "invalid_type"
+    )
+
+
+def stream_options(body: Mapping[str, Any]) -> None:
+    """`stream_options`: an object, and only of a stream."""
+    mapping(body, "stream_options")
+    if body.get("stream_options") is not None and not body.get("stream"):
+        raise errors.invalid_request(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options"
+        )
+
+
+def objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The array of objects in a field; an empty one when it is absent or null."""
+    values = listing(body, name)
+    if not all(isinstance(value, dict) for value in values):
+        raise errors.invalid_request(f"Invalid type for '{name}': expected an array of objects.", name, "invalid_type")
+    return values
+
+
 def choice(body: Mapping[str, Any], name: str, supported: tuple[str, ...], default: str) -> str:
     """One of the supported values; `default` when the field is absent or null."""
     value = body.get(name)

@@ -35,10 +35,8 @@ def check(body: dict[str, Any], model: Model, surface: str) -> list[Text]:
                                      "you don't specifically want to use them.)", "best_of")  # fmt: skip
     if body.get("stream") and best_of is not None and best_of != n:
         raise errors.invalid_request("Only one result can be streamed: 'best_of' must be 'n' with 'stream'.", "best_of")
-    if body.get("stream_options") is not None and not body.get("stream"):
-        raise errors.invalid_request(
-            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options"
-        )
+    checks.stream_options(body)
+    checks.stop(body)
     checks.integer(body, "logprobs", 0, LOGPROBS_MAX)
     checks.number(body, "temperature", 0, 2)
     most = checks.integer(body, "max_tokens", 0, model.output_tokens_max, 16) or 0

@@ -75,7 +75,7 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function
 
 def _content(message: object, index: int, model: Model) -> tuple[str, int, int]:
     """Text, image tokens and audio tokens of one message."""
-    if not isinstance(message, dict) or message.get("role") not in ROLES:
+    if not isinstance(message, dict) or str(message.get("role")) not in ROLES:
         found = message.get("role") if isinstance(message, dict) else message
         raise errors.invalid_request(
             f"Invalid value: '{found}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and "

@@ -82,10 +82,10 @@ def _item(call: Call, store: Store, given: object, index: int) -> Item:
     kind = given.get("type") or ("message" if "role" in given else "item_reference")
     item_id = given.get("id")
     if kind == "item_reference":
-        if item_id not in known:
+        if str(item_id) not in known:
             raise responses_errors.item_not_found(str(item_id))
-        return known[item_id]
-    if kind not in ID_PREFIXES:
+        return known[str(item_id)]
+    if not isinstance(kind, str) or kind not in ID_PREFIXES:
         raise errors.invalid_value(kind, (*ID_PREFIXES, "item_reference"), f"input[{index}]")
     prefix = ID_PREFIXES[kind]
     if item_id is not None and not str(item_id).startswith(prefix):
@@ -97,7 +97,7 @@ def _item(call: Call, store: Store, given: object, index: int) -> Item:
     sealed = given.get("encrypted_content")
     if sealed is not None and not sealing.is_sealed(call.world.seed, call.resource.name, str(sealed)):
         raise responses_errors.invalid_encrypted_content(str(sealed))
-    if kind == "reasoning" and sealed is None and item_id not in known:
+    if kind == "reasoning" and sealed is None and str(item_id) not in known:
         raise responses_errors.item_not_found(str(item_id))
     item = {**given, "type": kind, "id": item_id or call.world.hex_id(f"{prefix}_", ID_DIGITS)}
     if kind == "message":
