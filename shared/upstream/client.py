@@ -20,6 +20,7 @@ ERROR_BYTES_MAX = 1024 * 1024
 ERROR_IDLE_S = 10.0
 COMPLAINT_PAUSE_S = 60.0
 """A deployment that refuses the gateway is named in the log at most so often."""
+COMPLAINTS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,10 @@ class UpstreamClient:
     def _complain(self, deployment: Deployment, what: str) -> None:
         now = time.monotonic()
         if now - self._complained_at.get(deployment.id, -COMPLAINT_PAUSE_S) >= COMPLAINT_PAUSE_S:
+            self._complained_at.pop(deployment.id, None)
             self._complained_at[deployment.id] = now
+            if len(self._complained_at) > COMPLAINTS_MAX:  # wildcard entries have as many names as callers think of
+                del self._complained_at[next(iter(self._complained_at))]
             log.error("%s (deployment %s) %s", deployment.model_name, deployment.label, what)
 
 
