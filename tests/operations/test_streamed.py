@@ -8,9 +8,9 @@ import httpx
 import orjson
 import pytest
 
-from shared.operations import streamed
+from shared.operations import opening, streamed
 from shared.operations.reply import BufferedReply, StreamedReply
-from shared.upstream.sse import Framer, data_of
+from shared.upstream.sse import EVENT_BYTES_MAX, Framer, data_of
 
 pytest_plugins = ("tests.operations.by_hand",)
 
@@ -158,6 +158,25 @@ async def test_nothing_is_left_of_a_stream(house: MakeHouse) -> None:
     assert (upstream.closed, home.in_flight, len(home.records)) == (True, 0, 1)
 
 
+async def test_an_upstream_that_does_not_end_after_done_is_closed(
+    house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "TAIL_S", 0.02)
+    upstream = Upstream(*WHOLE, 10.0)
+    home = house(upstream)
+    written = await home.streamed()
+    await home.rest()
+    assert (written, upstream.closed, home.record["outcome"]) == (A + STOP + DONE, True, "ok")
+
+
+async def test_an_upstream_that_breaks_after_done_has_said_all(house: MakeHouse) -> None:
+    upstream = Upstream(*WHOLE, httpx.ReadError("reset"))
+    home = house(upstream)
+    written = await home.streamed()
+    await home.rest()
+    assert (written, upstream.closed, home.record["outcome"]) == (A + STOP + DONE, True, "ok")
+
+
 # Failing over, while the client has seen nothing.
 
 
@@ -279,6 +298,14 @@ async def test_a_stream_that_breaks_ends_in_an_error_and_without_done(house: Mak
     assert home.hosts == ["a"]
 
 
+async def test_an_event_that_is_too_large_breaks_the_stream(house: MakeHouse) -> None:
+    upstream = Upstream(A, b"data: " + b"x" * EVENT_BYTES_MAX, 10.0)
+    home = house(upstream)
+    written = await home.streamed()
+    await home.rest()
+    assert (written.startswith(A), error_in(written)["code"], upstream.closed) == (True, "stream_broken", True)
+
+
 async def test_a_broken_stream_is_recorded_with_what_passed_by(house: MakeHouse) -> None:
     home = house(Upstream(A, A, A, A, A, httpx.ReadError("reset")))
     await home.streamed()
@@ -359,6 +386,16 @@ async def test_a_client_that_leaves_before_an_answer_that_never_comes(house: Mak
     await asking
     await home.rest()
     assert (home.in_flight, home.record["outcome"]) == (0, "disconnected")
+
+
+async def test_a_client_that_leaves_while_the_first_data_is_waited_for(house: MakeHouse) -> None:
+    upstream = Upstream(FILTER, 10.0)
+    home = house(upstream, general="disconnect_drain_s: 0.02", hold_back_s=0.01)
+    running = asyncio.create_task((await home.opened()).run(home.write))
+    await home.leave()
+    await asyncio.wait_for(running, 5)
+    await home.rest()
+    assert (upstream.closed, home.in_flight, home.written) == (True, 0, b"")
 
 
 async def test_a_client_that_leaves_in_the_silence(house: MakeHouse) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -19,11 +20,13 @@ from shared.errors import (
     UpstreamFailed,
     UpstreamMisconfigured,
     UpstreamNoReply,
+    UpstreamUnreachable,
 )
-from shared.upstream.client import COMPLAINT_PAUSE_S, ERROR_BYTES_MAX, Outgoing, UpstreamClient
+from shared.upstream.client import COMPLAINT_PAUSE_S, COMPLAINTS_MAX, ERROR_BYTES_MAX, Outgoing, UpstreamClient
 from shared.upstream.credentials import Credential, api_key
 from shared.upstream.deployment import Deployment
 from shared.upstream.endpoint import Endpoint
+from shared.upstream.transport import create_transport
 
 OUTGOING = Outgoing(
     operation="chat_completions",
@@ -235,6 +238,28 @@ async def test_each_deployment_is_complained_of_for_itself(caplog: pytest.LogCap
         with pytest.raises(UpstreamMisconfigured):
             await client.send(deployment(id=id), OUTGOING)
     assert caplog.text.count("is refused") == 2
+
+
+async def test_complaints_are_remembered_of_so_many_deployments_only(caplog: pytest.LogCaptureFixture) -> None:
+    client = UpstreamClient(httpx.MockTransport(lambda _: httpx.Response(403)))
+    for number in [*range(COMPLAINTS_MAX + 1), COMPLAINTS_MAX, 0]:
+        with pytest.raises(UpstreamMisconfigured):
+            await client.send(deployment(id=f"dep_{number}"), OUTGOING)
+    assert caplog.text.count("is refused") == COMPLAINTS_MAX + 2  # the last is still known, the first no more
+
+
+async def test_a_deployment_that_cannot_be_reached_is_named_without_its_host(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        origin = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        nowhere = replace(deployment(), endpoint=Endpoint("azure", origin, api_version="2024-10-21"))
+        client = UpstreamClient(create_transport(10))
+        with pytest.raises(UpstreamUnreachable):
+            await client.send(nowhere, OUTGOING)
+        await client.close()
+    assert "gpt-4o (deployment my-gpt-4o) cannot be reached: " in caplog.text
+    assert "refused" in caplog.text
+    assert "127.0.0.1" not in caplog.text
 
 
 async def test_what_the_client_can_mend_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
