@@ -52,7 +52,11 @@ def test_the_curl_line_answers(spillway: Callable[..., Running]) -> None:
     running = spillway()
     [line] = [block for block in blocks("sh") if block.startswith("curl")]
     ran = subprocess.run(
-        [*shlex.split(here(line.replace("\\\n", " "), running)), "--silent"], capture_output=True, text=True, timeout=30, check=True
+        [*shlex.split(here(line.replace("\\\n", " "), running)), "--silent"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
     )
     assert '"chat.completion"' in ran.stdout
 
