@@ -164,6 +164,17 @@ async def test_a_refused_token_is_replaced_and_the_request_sent_once_more() -> N
     assert (response.status_code, asked) == (200, ["Bearer token-1", "Bearer token-2"])
 
 
+async def test_the_refusal_of_a_token_does_not_hold_its_connection() -> None:
+    refusal = Closing()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        refused = request.headers["authorization"] == "Bearer token-1"
+        return httpx.Response(401, stream=refusal) if refused else httpx.Response(200)
+
+    await ask(handler, Rotating())
+    assert refusal.closed
+
+
 async def test_a_token_refused_twice_is_the_operators_affair() -> None:
     credential, asked = Rotating(), []
 
@@ -285,6 +296,18 @@ async def cut(*chunks: bytes) -> AsyncIterator[bytes]:
         await asyncio.sleep(0)
         yield chunk
     raise httpx.ReadError("connection reset")
+
+
+class Closing(httpx.AsyncByteStream):
+    """An empty body that notes when it is closed."""
+
+    closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b""
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 class FakeTime:
