@@ -89,7 +89,7 @@ class Running:
         live = self.gateway
         await_true(lambda: not live.router._in_flight, "no attempt in flight")
         await_true(lambda: len(live.supervisor) == 0, "no task left")
-        assert live._under_way == 0
+        await_true(lambda: live._under_way == 0, "no call under way")
 
     def assert_discreet(self, *texts: str) -> None:
         """Neither `texts` nor the log tell a key or where the upstream is."""
