@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from shared.errors import Unavailable
+from shared.errors import SpillwayError, Unavailable
 
 log = logging.getLogger("spillway")
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Supervisor:
         return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Runs `work` in a task that is held until it ends; a failure nobody awaits is logged.
+        """Runs `work` in a task that is held until it ends; a failure that is no SpillwayError is logged.
 
         Raises Unavailable (503) when `tasks_max` tasks are under way.
         """
@@ -61,5 +61,6 @@ class Supervisor:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # marks it as seen: whoever awaits the task still gets it
+        error = None if task.cancelled() else task.exception()  # seen: whoever awaits the task still gets it
+        if error is not None and not isinstance(error, SpillwayError):
+            log.error("task %s failed", task.get_name(), exc_info=error)

@@ -97,6 +97,21 @@ async def failing() -> None:
     raise ValueError("broken")
 
 
+async def test_a_crash_that_nobody_awaits_is_logged_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    Supervisor().start(failing(), "drain")
+    await asyncio.sleep(0.01)
+    assert [record.getMessage() for record in caplog.records] == ["task drain failed"]
+
+
+async def test_a_failure_that_is_an_answer_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def refused() -> None:
+        raise Unavailable("busy")
+
+    Supervisor().start(refused(), "work")
+    await asyncio.sleep(0.01)
+    assert caplog.records == []
+
+
 class Runs:
     """Counts how often its work was run."""
 

@@ -14,6 +14,8 @@ from shared.upstream.deployment import Deployment
 COOLDOWN_MS = 5_000
 """LiteLLM's default `cooldown_time`, where a refusal does not say how long it lasts."""
 WILDCARD_DEPLOYMENTS_MAX = 500
+COOLING_MAX = 1000
+"""Cool-downs remembered before those that have passed are forgotten."""
 _LAST = 1 << 30
 
 
@@ -91,6 +93,9 @@ class Router:
 
     def cool(self, deployment: Deployment, retry_after_ms: int | None) -> None:
         """The deployment refused work: others come first for so long."""
+        if len(self._cooling_until) >= COOLING_MAX:
+            now = self._monotonic()
+            self._cooling_until = {one: until for one, until in self._cooling_until.items() if until > now}
         wait_ms = COOLDOWN_MS if retry_after_ms is None else retry_after_ms
         self._cooling_until[deployment.id] = self._monotonic() + wait_ms / 1000
 

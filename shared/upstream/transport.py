@@ -116,7 +116,8 @@ async def close(response: httpx.Response) -> None:
 
 def _named(error: Exception) -> SpillwayError:
     """httpx-aiohttp calls every aiohttp connection error a connect timeout; the cause tells what was sent."""
-    cause = error.__cause__ or error
-    if isinstance(cause, _NOTHING_SENT):
+    cause = error.__cause__
+    # httpx-aiohttp's own class says less than aiohttp's; any other transport's class says it all.
+    if isinstance(cause if isinstance(cause, aiohttp.ClientError) else error, _NOTHING_SENT):
         return UpstreamUnreachable("The model's deployment could not be reached.")
     return UpstreamNoReply("The connection to the model broke before it answered.")

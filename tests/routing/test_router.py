@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from shared import config
 from shared.config import Match
 from shared.errors import BadRequest, ModelNotFound
-from shared.routing.router import COOLDOWN_MS, WILDCARD_DEPLOYMENTS_MAX, Router
+from shared.routing.router import COOLDOWN_MS, COOLING_MAX, WILDCARD_DEPLOYMENTS_MAX, Router
 from shared.upstream.credentials import api_key
 from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entry
@@ -104,6 +104,16 @@ def test_the_deployments_of_wildcards_are_bounded() -> None:
     found.group("azure/d0")
     assert Counter(built)["d1"] == 1  # still known
     assert Counter(built)["d0"] == 2  # the oldest was forgotten
+
+
+def test_cool_downs_that_have_passed_are_forgotten() -> None:
+    clock = Clock()
+    found = router(entry("azure/*", name="azure/*"), clock=clock)
+    for number in range(COOLING_MAX + 1):
+        [one] = found.group(f"azure/d{number}")
+        found.cool(one, 1)
+        clock.now += 1
+    assert len(found._cooling_until) <= COOLING_MAX
 
 
 def test_a_wildcards_deployment_in_use_is_not_the_one_forgotten() -> None:

@@ -55,6 +55,12 @@ async def test_when_something_was_sent_there_is_no_reply(error: Exception) -> No
     assert type(await raised_by(error)) is UpstreamNoReply
 
 
+async def test_the_class_of_another_transport_counts_whatever_caused_it() -> None:
+    error = httpx.ConnectError("x")
+    error.__cause__ = OSError("x")
+    assert type(await raised_by(error)) is UpstreamUnreachable
+
+
 async def test_an_error_does_not_tell_what_the_socket_said() -> None:
     assert "secret" not in (await raised_by(httpx.ConnectError("secret.openai.azure.com:443"))).message
 
