@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -28,10 +29,10 @@ from shared.config import Match as ConfigMatch
 from shared.errors import ConfigError, InternalError, SpillwayError, Unavailable
 from shared.ids import CallIds, instance_id
 from shared.operations import buffered, streamed
-from shared.operations.body import read_json
+from shared.operations.body import read_form, read_json
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
-from shared.operations.operation import Operation, Proxied
+from shared.operations.operation import Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply, Reply
 from shared.operations.spellings import Match, Spellings
 from shared.operations.table import OPERATIONS
@@ -40,6 +41,7 @@ from shared.settings import Settings
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import UpstreamClient
+from shared.upstream.content import FormFile, close_files
 from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entries, of_entry
 from shared.upstream.signin import SignIns
@@ -166,15 +168,20 @@ class Gateway:
         record: CallRecord,
     ) -> Exchange:
         """The call of a request, with all that serving it needs. Raises SpillwayError; nothing was sent yet."""
-        body = await read_json(request, self._body_bytes_max)
-        call = proxied.parse(record.call_id, caller, match.model, body)
+        body, files = await self._read(proxied, request)
+        try:
+            call = proxied.parse(Incoming(record.call_id, caller, match.model, body, files))
+            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
+        except BaseException:
+            close_files(files)
+            raise
         record.model, record.stream = call.model, call.stream
         general = self.config.general_settings
         return Exchange(
             call=call,
             name=operation.name,
             operation=proxied,
-            candidates=self.router.candidates(call.model, proxied.modes, proxied.providers),
+            candidates=candidates,
             router=self.router,
             client=self.upstream,
             supervisor=self.supervisor,
@@ -185,6 +192,12 @@ class Gateway:
             attempts_max=1 + self.config.num_retries,
             on_close=self._release,
         )
+
+    async def _read(self, proxied: Proxied, request: Request) -> tuple[dict[str, Any], tuple[FormFile, ...]]:
+        bytes_max = proxied.body_bytes_max or self._body_bytes_max
+        if proxied.body == "form":
+            return await read_form(request, bytes_max)
+        return (await read_json(request, bytes_max) if proxied.body == "json" else {}), ()
 
     async def _exchanged(self, exchange: Exchange, request: Request) -> Reply:
         client = ClientConnection(request.receive, self.supervisor)

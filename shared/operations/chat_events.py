@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 
 from shared.errors import SpillwayError, StreamBroken
+from shared.operations.operation import Splitter
 from shared.upstream.answers import error_in_stream
-from shared.upstream.sse import DONE, data_of, event
+from shared.upstream.sse import DONE, Framer, data_of, event
 from shared.usage.estimate import message_weight
 from shared.usage.usage import Usage, chat_usage
 
@@ -29,6 +30,8 @@ class ChatEvents:
         self.ended = False
         self.error: SpillwayError | None = None
         self.usage: Usage | None = None
+        self.splitter: Splitter = Framer()
+        self.tells_errors = True
         self._show_usage = show_usage
         self._head: dict[str, Any] = {
             "id": fallback_id, "object": "chat.completion.chunk", "created": 0, "model": model
@@ -58,6 +61,10 @@ class ChatEvents:
             return b""
         return self._chunk(chunk, event_bytes, data)
 
+    def release(self) -> bytes:
+        """Nothing: filter results wait for the first real chunk, and a client needs no more than headers."""
+        return b""
+
     def finish(self) -> bytes:
         """Filter results for which no real chunk came: in a chunk of their own, named as the stream is."""
         out = [event(orjson.dumps(self._named_chunk(chunk))) for chunk in self._unnamed]
@@ -67,6 +74,10 @@ class ChatEvents:
             out.append(event(orjson.dumps(chunk)))
             self._prompt_filter = None
         return b"".join(out)
+
+    @property
+    def closing(self) -> bytes:
+        return event(DONE)
 
     @property
     def whole(self) -> bool:

@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import Outgoing, UpstreamClient
+from shared.upstream.content import close_files
 from shared.upstream.deployment import Deployment
 from shared.upstream.ratelimit import route_headers
 from shared.usage.usage import Usage
@@ -77,7 +78,7 @@ class Exchange:
         outgoing = Outgoing(
             operation=self.name,
             path=self.operation.upstream_path,
-            body=self.operation.encode(self.call, deployment),
+            content=self.operation.encode(self.call, deployment),
             entry_id=attempt.entry_id,
             stream=self.call.stream,
             first_byte_s=self.call.timeout_s if self.call.timeout_s is not None else self._first_byte_s(deployment),
@@ -135,6 +136,7 @@ class Exchange:
         if last is not None:
             record.deployment, record.deployment_id = last.deployment.label, last.deployment.id
         record.duration_ms = round((time.monotonic() - self.started) * 1000, 3)
+        close_files(self.call.files)
         call_ended(record)
         self.on_close()
 

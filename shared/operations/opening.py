@@ -13,7 +13,7 @@ from shared.errors import StreamBroken, UpstreamFailed, UpstreamNoReply
 from shared.operations.exchange import Exchange
 from shared.operations.operation import EventTranslator
 from shared.routing.attempts import Attempt
-from shared.upstream.sse import EventTooLarge, Framer
+from shared.upstream.sse import EventTooLarge
 from shared.upstream.transport import chunks_of, close
 
 log = logging.getLogger("spillway")
@@ -29,7 +29,6 @@ class OpenStream:
     attempt: Attempt
     response: httpx.Response
     chunks: AsyncIterator[bytes]
-    framer: Framer
     translator: EventTranslator
     first: bytes = b""
     at_end: bool = False
@@ -45,7 +44,7 @@ class OpenStream:
     def translate(self, chunk: bytes) -> bytes:
         """What the client gets of `chunk`. Stops at the upstream's end or error. Raises StreamBroken."""
         try:
-            events = self.framer.feed(chunk)
+            events = self.translator.splitter.feed(chunk)
         except EventTooLarge as error:
             raise StreamBroken("The model sent an event that is too large.") from error
         translator = self.translator
@@ -82,7 +81,8 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     is the stream's: what was generated is billed.
     """
     response = await exchange.send(attempt)
-    stream = OpenStream(attempt, response, chunks_of(response), Framer(), exchange.operation.translator(exchange.call))
+    assert exchange.operation.translator is not None
+    stream = OpenStream(attempt, response, chunks_of(response), exchange.operation.translator(exchange.call))
     opened = False
     try:
         await _read_beginning(stream, exchange.settings.hold_back_s)
@@ -105,6 +105,7 @@ async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:
         stream.pending = pending
         await asyncio.wait({pending}, timeout=deadline - loop.time())
         if not pending.done():
+            stream.first += translator.release()
             return
         stream.pending = None
         try:

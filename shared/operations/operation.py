@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from shared.callers.caller import Caller
 from shared.errors import Replay, SpillwayError
 from shared.operations.reply import BufferedReply
 from shared.routing.router import Router
+from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
 from shared.usage.usage import Usage
+
+BodyKind = Literal["json", "form", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What a request says, before an operation has looked at it.
+
+    `path_model` is the deployment of an Azure-style path. `body` is the JSON object, or a form's fields (a field
+    that came twice is a list); `files` are the form's files.
+    """
+
+    call_id: str
+    caller: Caller
+    path_model: str | None
+    body: dict[str, Any]
+    files: tuple[FormFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One parsed request. `body` is the client's JSON without what was meant for the gateway; never changed.
+    """One parsed request. `body` is the client's own without what was meant for the gateway; never changed.
 
     `timeout_s` is the request's own limit in seconds, None for the deployment's.
     """
@@ -27,6 +45,15 @@ class Call:
     body: dict[str, Any]
     stream: bool
     timeout_s: float | None = None
+    files: tuple[FormFile, ...] = ()
+
+
+class Splitter(Protocol):
+    """Cuts an upstream's bytes into what a translator is fed. Raises EventTooLarge."""
+
+    def feed(self, chunk: bytes) -> list[bytes]: ...
+
+    def flush(self) -> bytes: ...
 
 
 class EventTranslator(Protocol):
@@ -34,18 +61,27 @@ class EventTranslator(Protocol):
 
     `feed` is called once per event and gives the bytes to forward, perhaps none. `began`: the client has been given
     a data event, so failing over is no longer possible. `ended`: the upstream said that it is done. `error`: the
-    upstream reported a failure in an event, and nothing more is to be fed. `finish` is called once, after the last
-    event of an answer that is whole: what was kept back.
+    upstream reported a failure in an event, and nothing more is to be fed. `release` is called when the beginning
+    has been held back long enough: what was kept of it. `finish` is called once, after the last event of an answer
+    that is whole: what was kept back to its end. `closing` is the protocol's last event, if it has one.
+    `splitter` cuts the bytes; `tells_errors` is False where a failure can only be told by breaking the connection.
     """
 
     began: bool
     ended: bool
     error: SpillwayError | None
     usage: Usage | None
+    splitter: Splitter
+    tells_errors: bool
 
     def feed(self, event: bytes) -> bytes: ...
 
+    def release(self) -> bytes: ...
+
     def finish(self) -> bytes: ...
+
+    @property
+    def closing(self) -> bytes: ...
 
     @property
     def whole(self) -> bool:
@@ -61,21 +97,25 @@ class Proxied:
     """How an operation is carried to a deployment.
 
     `modes`: values of `model_info.mode` it serves (an entry without a mode serves any). `providers`: route prefixes
-    it serves. `parse` makes a Call of the client's JSON, raising BadRequest; `encode` makes the body for one
-    deployment. `usage` reads a buffered reply's JSON. `prompt_tokens` estimates a call's prompt and
-    `completion_tokens` a reply, where the upstream told no usage. `replay`: after which kinds of failure another
-    deployment may be tried.
+    it serves. `parse` makes a Call of a request, raising BadRequest; `encode` makes the body for one deployment.
+    `usage` reads a whole reply's JSON ({} when the reply is not JSON, which `replies_json` False allows).
+    `prompt_tokens` estimates a call's prompt and `completion_tokens` a reply, where the upstream told no usage.
+    `translator` is for streamed answers. `replay`: after which kinds of failure another deployment may be tried.
     """
 
     upstream_path: str
     modes: frozenset[str]
     providers: frozenset[str]
-    parse: Callable[[str, Caller, str | None, dict[str, Any]], Call]
-    encode: Callable[[Call, Deployment], bytes]
+    billing_unit: str
+    parse: Callable[[Incoming], Call]
+    encode: Callable[[Call, Deployment], Content]
     usage: Callable[[Any], Usage | None]
-    translator: Callable[[Call], EventTranslator]
     prompt_tokens: Callable[[Call], int]
     completion_tokens: Callable[[dict[str, Any]], int]
+    translator: Callable[[Call], EventTranslator] | None = None
+    body: BodyKind = "json"
+    body_bytes_max: int | None = None
+    replies_json: bool = True
     replay: frozenset[Replay] = frozenset({Replay.FREELY, Replay.FAILED})
 
 

@@ -26,7 +26,7 @@ from shared.operations.exchange import Exchange
 from shared.operations.opening import OpenStream, open_stream, read_tail
 from shared.operations.reply import StreamedReply, Write
 from shared.operations.watch import StreamLimits, Watch
-from shared.upstream.sse import DONE, comment, event
+from shared.upstream.sse import comment, event
 from shared.usage.usage import Usage
 
 log = logging.getLogger("spillway")
@@ -115,7 +115,7 @@ class StreamedCall:
             chunk = await stream.next()
             if chunk is None:
                 stream.at_end = True
-                left = stream.framer.flush()
+                left = translator.splitter.flush()
                 if left.strip():
                     await self._send(translator.feed(left + b"\n\n"))
                 return
@@ -133,7 +133,7 @@ class StreamedCall:
         closing = translator.finish()
         if self.early:
             closing += comment("spillway " + orjson.dumps(exchange.reply_headers()).decode())
-        await self._send(closing + event(DONE))
+        await self._send(closing + translator.closing)
         if self._client.gone:
             exchange.record.outcome = "disconnected"
         stream.attempt.end()

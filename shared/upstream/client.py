@@ -10,6 +10,7 @@ import httpx
 
 from shared.errors import DeploymentNotFound, SpillwayError, UpstreamMisconfigured
 from shared.upstream.answers import error_of, operator_reason
+from shared.upstream.content import Content, request
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import close, read, send
 
@@ -23,17 +24,18 @@ COMPLAINT_PAUSE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One request to a deployment: `operation` and its `path` below the surface, a JSON body, seconds to wait.
+    """One request to a deployment: `operation` and its `path` below the surface, its content, seconds to wait.
 
     `entry_id` goes along as `x-ms-client-request-id`, so that Azure's logs and our records can be joined.
     """
 
     operation: str
     path: str
-    body: bytes
+    content: Content | None
     entry_id: str
     stream: bool
     first_byte_s: float
+    method: str = "POST"
 
 
 class UpstreamClient:
@@ -70,17 +72,15 @@ class UpstreamClient:
         name, value = credential
         headers = {
             name: value,
-            "content-type": "application/json",
-            "accept": "text/event-stream" if outgoing.stream else "application/json",
+            "accept": "text/event-stream" if outgoing.stream else "*/*",
             "accept-encoding": "identity",
             "user-agent": "spillway",
             "x-ms-client-request-id": outgoing.entry_id,
         }
         url = deployment.url(outgoing.operation, outgoing.path)
-        request = httpx.Request("POST", url, headers=headers, content=outgoing.body)
         return await send(
             self._transport,
-            request,
+            request(outgoing.method, url, headers, outgoing.content),
             connect_s=deployment.timeouts.connect_s,
             first_byte_s=outgoing.first_byte_s,
         )
