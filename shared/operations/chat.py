@@ -8,7 +8,7 @@ from shared.operations.operation import Call, Incoming, Proxied
 from shared.operations.parsing import call_of, dumped, missing, stream_options, wants_usage, wrong_type
 from shared.upstream.deployment import Deployment
 from shared.usage.estimate import chat_completion_tokens, chat_prompt_tokens
-from shared.usage.usage import chat_usage
+from shared.usage.usage import Usage, chat_usage
 
 INCLUDE_USAGE = "stream_options.include_usage"
 
@@ -49,7 +49,7 @@ CHAT = Proxied(
     parse=parse,
     encode=encode,
     usage=chat_usage,
-    prompt_tokens=lambda call: chat_prompt_tokens(call.body),
+    estimate=lambda call: Usage(chat_prompt_tokens(call.body), 0, source="estimated"),
     completion_tokens=chat_completion_tokens,
     translator=lambda call: ChatEvents(call.call_id, call.model, show_usage=wants_usage(call)),
 )

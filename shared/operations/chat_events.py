@@ -1,4 +1,4 @@
-"""The events of a streamed chat completion: forwarded byte for byte, but for three rules (DESIGN §11).
+"""The events of a streamed chat or text completion: forwarded byte for byte, but for three rules (DESIGN §11).
 
 1. Usage that the client did not ask for is hidden: Spillway forces `include_usage` upstream for its ledger.
 2. Azure's first chunk, `{"id": "", "choices": [], "prompt_filter_results": [...]}`, breaks strict clients: its
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -18,12 +18,15 @@ from shared.errors import SpillwayError, StreamBroken
 from shared.operations.operation import Splitter
 from shared.upstream.answers import error_in_stream
 from shared.upstream.sse import DONE, Framer, data_of, event
-from shared.usage.estimate import message_weight
+from shared.usage.estimate import message_weight, text_weight
 from shared.usage.usage import Usage, chat_usage
 
 
 class ChatEvents:
-    """One stream. `fallback_id` and `model` name chunks of a stream whose upstream never names itself."""
+    """One chat stream. `fallback_id` and `model` name chunks of a stream whose upstream never names itself."""
+
+    object_name = "chat.completion.chunk"
+    empty_choice: ClassVar[dict[str, Any]] = {"index": 0, "delta": {}}
 
     def __init__(self, fallback_id: str, model: str, *, show_usage: bool) -> None:
         self.began = False
@@ -31,11 +34,8 @@ class ChatEvents:
         self.error: SpillwayError | None = None
         self.usage: Usage | None = None
         self.splitter: Splitter = Framer()
-        self.tells_errors = True
         self._show_usage = show_usage
-        self._head: dict[str, Any] = {
-            "id": fallback_id, "object": "chat.completion.chunk", "created": 0, "model": model
-        }  # fmt: skip
+        self._head: dict[str, Any] = {"id": fallback_id, "object": self.object_name, "created": 0, "model": model}
         self._named = False
         self._prompt_filter: Any = None
         self._unnamed: list[dict[str, Any]] = []
@@ -132,7 +132,7 @@ class ChatEvents:
     def _named_chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """The chunk with the stream's id, object, created and model, and a delta in every choice."""
         choices = [
-            {"index": 0, "delta": {}, **choice} if isinstance(choice, dict) else choice
+            {**self.empty_choice, **choice} if isinstance(choice, dict) else choice
             for choice in chunk.get("choices") or []
         ]
         return {**chunk, **self._head, "choices": choices}
@@ -143,10 +143,25 @@ class ChatEvents:
             if not isinstance(choice, dict):
                 continue
             index = choice.get("index", 0)
-            delta = choice.get("delta")
+            weight = self._weight(choice)
             if choice.get("finish_reason"):
                 self._unfinished.discard(index)
-            elif isinstance(delta, dict):
+            elif weight is not None:
                 self._unfinished.add(index)
-            if isinstance(delta, dict):
-                self._completion_weight += message_weight(delta)
+            self._completion_weight += weight or 0.0
+
+    def _weight(self, choice: dict[str, Any]) -> float | None:
+        """Tokens in what a choice adds to the answer; None for a choice that adds nothing, as an annotation."""
+        delta = choice.get("delta")
+        return message_weight(delta) if isinstance(delta, dict) else None
+
+
+class TextEvents(ChatEvents):
+    """One stream of a text completion, whose choices hold `text`."""
+
+    object_name = "text_completion"
+    empty_choice: ClassVar[dict[str, Any]] = {"index": 0, "text": ""}
+
+    def _weight(self, choice: dict[str, Any]) -> float | None:
+        text = choice.get("text")
+        return text_weight(text) if isinstance(text, str) else None

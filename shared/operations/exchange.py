@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import httpx
@@ -55,6 +55,11 @@ class Exchange:
         self.record.owned = True
 
     @property
+    def speaks_events(self) -> bool:
+        """Whether the answer is an event stream, in which silence can be filled and a failure told."""
+        return self.call.stream and self.operation.speaks_events(self.call)
+
+    @property
     def total_s(self) -> float:
         """Seconds for a whole answer: the request's own limit, else the longest of its deployments'."""
         if self.call.timeout_s is not None:
@@ -80,7 +85,7 @@ class Exchange:
             path=self.operation.upstream_path,
             content=self.operation.encode(self.call, deployment),
             entry_id=attempt.entry_id,
-            stream=self.call.stream,
+            accept=self._accept,
             first_byte_s=self.call.timeout_s if self.call.timeout_s is not None else self._first_byte_s(deployment),
         )
         response = await self.client.send(deployment, outgoing)
@@ -102,7 +107,7 @@ class Exchange:
 
     def estimate(self, completion_tokens: int) -> Usage:
         """Usage of an answer that never told its own."""
-        return Usage(self.operation.prompt_tokens(self.call), completion_tokens, source="estimated")
+        return replace(self.operation.estimate(self.call), completion=completion_tokens)
 
     def first_byte(self) -> None:
         """The first data of the answer is on its way to the client."""
@@ -139,6 +144,12 @@ class Exchange:
         close_files(self.call.files)
         call_ended(record)
         self.on_close()
+
+    @property
+    def _accept(self) -> str:
+        if self.speaks_events:
+            return "text/event-stream"
+        return "application/json" if self.operation.replies_json and not self.call.stream else "*/*"
 
     def _first_byte_s(self, deployment: Deployment) -> float:
         return deployment.timeouts.first_byte_s if self.call.stream else deployment.timeouts.total_s

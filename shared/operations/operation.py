@@ -64,7 +64,7 @@ class EventTranslator(Protocol):
     upstream reported a failure in an event, and nothing more is to be fed. `release` is called when the beginning
     has been held back long enough: what was kept of it. `finish` is called once, after the last event of an answer
     that is whole: what was kept back to its end. `closing` is the protocol's last event, if it has one.
-    `splitter` cuts the bytes; `tells_errors` is False where a failure can only be told by breaking the connection.
+    `splitter` cuts the bytes.
     """
 
     began: bool
@@ -72,7 +72,6 @@ class EventTranslator(Protocol):
     error: SpillwayError | None
     usage: Usage | None
     splitter: Splitter
-    tells_errors: bool
 
     def feed(self, event: bytes) -> bytes: ...
 
@@ -98,9 +97,10 @@ class Proxied:
 
     `modes`: values of `model_info.mode` it serves (an entry without a mode serves any). `providers`: route prefixes
     it serves. `parse` makes a Call of a request, raising BadRequest; `encode` makes the body for one deployment.
-    `usage` reads a whole reply's JSON ({} when the reply is not JSON, which `replies_json` False allows).
-    `prompt_tokens` estimates a call's prompt and `completion_tokens` a reply, where the upstream told no usage.
-    `translator` is for streamed answers. `replay`: after which kinds of failure another deployment may be tried.
+    `usage` reads a whole reply's JSON ({} when the reply is not JSON, which `replies_json` False allows). `estimate`
+    is a call's usage before its answer, and `completion_tokens` what a reply adds, where the upstream told no usage.
+    `translator` is for streamed answers, which `speaks_events` tells from plain bytes. `replay`: after which kinds of
+    failure another deployment may be tried.
     """
 
     upstream_path: str
@@ -110,9 +110,10 @@ class Proxied:
     parse: Callable[[Incoming], Call]
     encode: Callable[[Call, Deployment], Content]
     usage: Callable[[Any], Usage | None]
-    prompt_tokens: Callable[[Call], int]
+    estimate: Callable[[Call], Usage]
     completion_tokens: Callable[[dict[str, Any]], int]
     translator: Callable[[Call], EventTranslator] | None = None
+    speaks_events: Callable[[Call], bool] = lambda call: True
     body: BodyKind = "json"
     body_bytes_max: int | None = None
     replies_json: bool = True

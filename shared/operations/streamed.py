@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 
 import orjson
 
@@ -41,8 +42,10 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
     """
     opening = exchange.supervisor.start(open_stream(exchange), "stream opening")
     stream = StreamedCall(exchange, client, opening)
+    # Silence can be filled in an event stream alone; other bytes are waited for as a whole answer is.
+    silence_s = exchange.keepalive_s if exchange.speaks_events else exchange.settings.edge_timeout_s
     try:
-        opened = await client.outlasts(opening, exchange.keepalive_s)
+        opened = await client.outlasts(opening, silence_s)
     except asyncio.CancelledError:
         client.leave()
         exchange.supervisor.start(stream.run(_nowhere), "drain")
@@ -54,12 +57,23 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
             exchange.fail(failure if isinstance(failure, SpillwayError) else InternalError("The gateway failed."))
             exchange.close()
             raise
-        return StreamedReply(stream.run, exchange.reply_headers())
+        return StreamedReply(stream.run, exchange.reply_headers(), media_type=_media_type(exchange))
     if client.gone:
         exchange.supervisor.start(stream.run(_nowhere), "drain")
         raise ClientClosedRequest("The client closed the request.")
+    if not exchange.speaks_events:
+        exchange.supervisor.start(stream.run(_nowhere), "drain")
+        client.leave()
+        raise UpstreamTimeout(f"The model did not begin to answer within {silence_s:g} seconds.")
     stream.early = True
     return StreamedReply(stream.run, {})
+
+
+def _media_type(exchange: Exchange) -> str:
+    headers = exchange.response_headers
+    if exchange.speaks_events or headers is None:
+        return "text/event-stream"
+    return str(headers.get("content-type", "application/octet-stream"))
 
 
 class StreamedCall:
@@ -76,7 +90,8 @@ class StreamedCall:
     async def run(self, write: Write) -> None:
         """Writes the stream until its end; what goes wrong is told in the stream, and recorded."""
         exchange = self._exchange
-        limits = StreamLimits(exchange.keepalive_s, exchange.settings.stream_total_s, exchange.drain_s)
+        keepalive_s = exchange.keepalive_s if exchange.speaks_events else math.inf
+        limits = StreamLimits(keepalive_s, exchange.settings.stream_total_s, exchange.drain_s)
         self._task, self._write = asyncio.current_task(), write
         watch = Watch(limits, self._keep_alive, self._cancel)
         self._watch = watch
@@ -147,6 +162,8 @@ class StreamedCall:
             exchange.settle(self._usage(stream))
             exchange.record.outcome = "broken"
         exchange.fail(failure)
+        if not exchange.speaks_events and not self._client.gone:
+            raise failure  # the connection breaks: nothing else tells a reader of plain bytes that some are missing
         await self._send(event(failure.body()))
 
     async def _cancelled(self, stream: OpenStream | None) -> None:

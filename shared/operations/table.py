@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from shared.operations.audio import SPEECH, TRANSCRIPTION, TRANSLATION
 from shared.operations.chat import CHAT
+from shared.operations.completions import COMPLETION
+from shared.operations.embeddings import EMBEDDING
+from shared.operations.images import EDIT, GENERATION
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
 
@@ -14,6 +18,62 @@ CHAT_COMPLETIONS = Operation(
     deployment_scoped=True,
     proxied=CHAT,
 )
+COMPLETIONS = Operation(
+    name="completions",
+    method="POST",
+    path="completions",
+    summary="Text completion, streamed or whole, for instruct models",
+    deployment_scoped=True,
+    proxied=COMPLETION,
+)
+EMBEDDINGS = Operation(
+    name="embeddings",
+    method="POST",
+    path="embeddings",
+    summary="Embeddings of strings or tokens, as floats or base64",
+    deployment_scoped=True,
+    proxied=EMBEDDING,
+)
+IMAGES_GENERATIONS = Operation(
+    name="images_generations",
+    method="POST",
+    path="images/generations",
+    summary="Images from a prompt, whole or streamed with partial images",
+    deployment_scoped=True,
+    proxied=GENERATION,
+)
+IMAGES_EDITS = Operation(
+    name="images_edits",
+    method="POST",
+    path="images/edits",
+    summary="Images from images and a prompt, whole or streamed with partial images",
+    deployment_scoped=True,
+    proxied=EDIT,
+)
+AUDIO_SPEECH = Operation(
+    name="audio_speech",
+    method="POST",
+    path="audio/speech",
+    summary="Speech from text, streamed as it is made",
+    deployment_scoped=True,
+    proxied=SPEECH,
+)
+AUDIO_TRANSCRIPTIONS = Operation(
+    name="audio_transcriptions",
+    method="POST",
+    path="audio/transcriptions",
+    summary="Text from speech, whole or streamed, in every format",
+    deployment_scoped=True,
+    proxied=TRANSCRIPTION,
+)
+AUDIO_TRANSLATIONS = Operation(
+    name="audio_translations",
+    method="POST",
+    path="audio/translations",
+    summary="English text from speech",
+    deployment_scoped=True,
+    proxied=TRANSLATION,
+)
 MODELS_LIST = Operation(
     name="models_list", method="GET", path="models", summary="The models of the configuration", answer=list_models
 )
@@ -21,4 +81,15 @@ MODELS_RETRIEVE = Operation(
     name="models_retrieve", method="GET", path="models/{*id}", summary="One model", answer=retrieve_model
 )
 
-OPERATIONS: tuple[Operation, ...] = (CHAT_COMPLETIONS, MODELS_LIST, MODELS_RETRIEVE)
+OPERATIONS: tuple[Operation, ...] = (
+    CHAT_COMPLETIONS,
+    COMPLETIONS,
+    EMBEDDINGS,
+    IMAGES_GENERATIONS,
+    IMAGES_EDITS,
+    AUDIO_SPEECH,
+    AUDIO_TRANSCRIPTIONS,
+    AUDIO_TRANSLATIONS,
+    MODELS_LIST,
+    MODELS_RETRIEVE,
+)

@@ -33,7 +33,7 @@ class Outgoing:
     path: str
     content: Content | None
     entry_id: str
-    stream: bool
+    accept: str
     first_byte_s: float
     method: str = "POST"
 
@@ -72,7 +72,7 @@ class UpstreamClient:
         name, value = credential
         headers = {
             name: value,
-            "accept": "text/event-stream" if outgoing.stream else "*/*",
+            "accept": outgoing.accept,
             "accept-encoding": "identity",
             "user-agent": "spillway",
             "x-ms-client-request-id": outgoing.entry_id,

@@ -7,7 +7,8 @@ Chinese. The figures are rounded towards more tokens.
 from __future__ import annotations
 
 import math
-from typing import Any
+import wave
+from typing import IO, Any
 
 _ASCII = 1 / 4
 _LATIN = 1 / 3  # accented Latin, Greek, Cyrillic, Hebrew, Arabic: U+0080 to U+08FF
@@ -41,6 +42,32 @@ def chat_prompt_tokens(body: dict[str, Any]) -> int:
         weight += MESSAGE_TOKENS + _strings_weight(message)
     for field in ("tools", "functions", "response_format"):
         weight += _strings_weight(body.get(field))
+    return math.ceil(weight)
+
+
+def audio_seconds(file: IO[bytes], bytes_count: int) -> float:
+    """Seconds of an audio file: from a WAV header, else as MP3 of 128 kbit/s. The file is left rewound."""
+    file.seek(0)
+    try:
+        with wave.open(file, "rb") as audio:
+            return audio.getnframes() / (audio.getframerate() or 1)
+    except (wave.Error, EOFError):
+        return bytes_count / 16_000
+    finally:
+        file.seek(0)
+
+
+def inputs_tokens(value: Any) -> int:
+    """Tokens of a `prompt` or `input`: strings are estimated, integers are tokens already. Tolerates any JSON."""
+    weight, left = 0.0, [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            weight += text_weight(one)
+        elif isinstance(one, list):
+            left.extend(one)
+        elif isinstance(one, int):
+            weight += 1
     return math.ceil(weight)
 
 
