@@ -69,6 +69,9 @@ class Entry:
     mode: Mode | None = None
     id: str | None = None
     resource: str | None = None
+    drop_params: bool = False
+    additional_drop_params: tuple[str, ...] = ()
+    allowed_openai_params: tuple[str, ...] = ()
     order: int | None = None
     weight: float | None = None
     tpm: int | None = None

@@ -53,6 +53,7 @@ def _name(value: Any) -> Any:
 Text = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_printable)]
 Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
 ResourceName = Annotated[str, BeforeValidator(_name), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Names = Annotated[list[Text], Field(max_length=64)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 HeaderSecret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_header_safe)]
 ApiVersion = Annotated[str, AfterValidator(_api_version)]

@@ -12,6 +12,7 @@ from shared.config.fields import (
     ApiVersion,
     HeaderSecret,
     Name,
+    Names,
     Positive,
     Rank,
     ResourceName,
@@ -69,6 +70,9 @@ class LitellmParams(CredentialValues):
     connect_timeout_s: Seconds | None = Field(None, description="seconds for a connection")
     first_byte_timeout_s: Seconds | None = Field(None, description="seconds until a stream begins")
     idle_timeout_s: Seconds | None = Field(None, description="seconds between two parts of a stream")
+    drop_params: bool | None = Field(None, description="true leaves out what the model does not take")
+    additional_drop_params: Names = Field(default_factory=list, description="parameters that are always left out")
+    allowed_openai_params: Names = Field(default_factory=list, description="parameters that are sent whatever is known")
     order: Rank | None = Field(None, description="lower is tried first")
     weight: Amount | None = Field(None, description="share of the traffic")
     tpm: Positive | None = Field(None, description="tokens per minute")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from shared.config.fields import Amount, Count, HeaderSecret, Seconds, SecondsOrZero, Section
+from shared.config.fields import Amount, Count, HeaderSecret, Names, Seconds, SecondsOrZero, Section
 from shared.config.versions import Policy
 
 BYTES_PER_MB = 1024 * 1024
@@ -25,6 +25,8 @@ class LitellmSettings(Section):
 
     request_timeout: Seconds | None = Field(None, description="seconds; router_settings.timeout wins")
     num_retries: Count | None = Field(None, description="retries after the first attempt; router_settings wins")
+    drop_params: bool = Field(False, description="true leaves out what a model does not take, instead of a 400")
+    allowed_openai_params: Names = Field(default_factory=list, description="parameters that are sent to every model")
 
 
 class GeneralSettings(Section):

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import httpx
 
+from shared.catalog.parameters import apply
+from shared.catalog.policy import requested
 from shared.errors import SpillwayError
 from shared.operations.operation import Call, Proxied
 from shared.routing import attempts
@@ -80,10 +82,11 @@ class Exchange:
     async def send(self, attempt: Attempt) -> httpx.Response:
         """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError."""
         deployment = attempt.deployment
+        call = self._shaped(attempt)
         outgoing = Outgoing(
             operation=self.name,
             path=self.operation.upstream_path,
-            content=self.operation.encode(self.call, deployment),
+            content=self.operation.encode(call, deployment),
             entry_id=attempt.entry_id,
             accept=self._accept,
             first_byte_s=self.call.timeout_s if self.call.timeout_s is not None else self._first_byte_s(deployment),
@@ -91,6 +94,14 @@ class Exchange:
         response = await self.client.send(deployment, outgoing)
         self.response_headers = response.headers
         return response
+
+    def _shaped(self, attempt: Attempt) -> Call:
+        """The call as the deployment's model takes it. Raises BadRequest for what the model does not take."""
+        deployment = attempt.deployment
+        body, policy = requested(self.call.body, deployment.parameters)
+        applied = apply(body, self.name, deployment.capability, policy, self.call.model)
+        attempt.simulates_stream = applied.simulate_stream
+        return replace(self.call, body=applied.body, stream=self.call.stream and not applied.simulate_stream)
 
     def reply_headers(self) -> dict[str, str]:
         """Headers of the answer that the serving attempt decides; hosts and upstream ids are not among them."""

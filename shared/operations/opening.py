@@ -12,9 +12,10 @@ import httpx
 from shared.errors import StreamBroken, UpstreamFailed, UpstreamNoReply
 from shared.operations.exchange import Exchange
 from shared.operations.operation import EventTranslator
+from shared.operations.simulated import streamed_completion
 from shared.routing.attempts import Attempt
 from shared.upstream.sse import EventTooLarge
-from shared.upstream.transport import chunks_of, close
+from shared.upstream.transport import chunks_of, close, read
 
 log = logging.getLogger("spillway")
 
@@ -82,7 +83,8 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     """
     response = await exchange.send(attempt)
     assert exchange.operation.translator is not None
-    stream = OpenStream(attempt, response, chunks_of(response), exchange.operation.translator(exchange.call))
+    chunks = _simulated(response, attempt) if attempt.simulates_stream else chunks_of(response)
+    stream = OpenStream(attempt, response, chunks, exchange.operation.translator(exchange.call))
     opened = False
     try:
         await _read_beginning(stream, exchange.settings.hold_back_s)
@@ -93,6 +95,12 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     finally:
         if not opened:
             await stream.close()
+
+
+async def _simulated(response: httpx.Response, attempt: Attempt) -> AsyncIterator[bytes]:
+    """A whole chat completion as the bytes of a stream, for the few models that cannot stream (o1)."""
+    body = await read(response, idle_s=attempt.deployment.timeouts.idle_s)
+    yield streamed_completion(body)
 
 
 async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from shared.catalog.api_versions import FORCED, Effective, effective
+from shared.catalog.capabilities import Capability, resolve
+from shared.catalog.policy import ParameterPolicy
 from shared.config import Match, Policy, Provider, Timeouts
 from shared.ids import deployment_id, resource_id
 from shared.upstream.credentials import Credential
 from shared.upstream.endpoint import Endpoint
+
+log = logging.getLogger("spillway")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,8 +21,9 @@ class Deployment:
     """`model_name` is what callers ask for, `name` the deployment at its resource, `label` its name in answers.
 
     `id` is model_info.id or made of resource and name. `mode` is model_info.mode, None when any operation may be
-    tried. `order` None comes last. `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1;
-    0 is for a deployment that serves only when every other one of its order cannot.
+    tried. `capability` is what its model takes, `parameters` what is done with the rest. `order` None comes last.
+    `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1; 0 is for a deployment that serves
+    only when every other one of its order cannot.
     """
 
     model_name: str
@@ -28,7 +34,9 @@ class Deployment:
     endpoint: Endpoint
     credential: Credential
     timeouts: Timeouts
-    policy: Policy
+    version_policy: Policy
+    parameters: ParameterPolicy
+    capability: Capability
     mode: str | None
     base_model: str | None
     order: int | None
@@ -58,15 +66,23 @@ class Deployment:
             # The retired /extensions path lives in 2023 previews only, which lack every field that is forced.
             judged = f"{operation}_extensions" if self.endpoint.extensions else operation
             fields = FORCED.get(operation, ())
-            known = effective(self.endpoint.api_version, judged, self.policy, fields)
+            known = effective(self.endpoint.api_version, judged, self.version_policy, fields)
             self._effective[operation] = known
         return known
 
 
 def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> Deployment:
-    """The deployment that serves `match`."""
+    """The deployment that serves `match`. What its model can do is looked up here, and said when it was inferred."""
     entry = match.entry
     name = endpoint.deployment_for(match.model.deployment)
+    model = resolve(entry.base_model, name, match.model.family)
+    if model.how == "token":
+        log.warning(
+            "%s: the deployment %s is taken for %s by its name; set model_info.base_model to be sure.",
+            entry.label,
+            name,
+            model.name,
+        )
     resource = entry.resource or resource_id(endpoint.identity)
     return Deployment(
         model_name=entry.model_name,
@@ -77,7 +93,11 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         endpoint=endpoint,
         credential=credential,
         timeouts=entry.timeouts,
-        policy=entry.api_version_policy,
+        version_policy=entry.api_version_policy,
+        parameters=ParameterPolicy(
+            entry.drop_params, frozenset(entry.additional_drop_params), frozenset(entry.allowed_openai_params)
+        ),
+        capability=model.capability,
         mode=entry.mode,
         base_model=entry.base_model_name,
         order=entry.order,
