@@ -21,6 +21,7 @@ FLOORS = {
     "usage": 1,
     "errors": 0,
     "settings": 0,
+    "seal": 0,
     "ids": 0,
     "supervisor": 0,
     "telemetry": 0,
