@@ -22,16 +22,17 @@ import httpx
 from starlette.requests import Request
 
 from shared import config as configuration
-from shared.callers.caller import Caller, Callers
+from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.catalog.api_versions import upgrades
 from shared.config import Config
 from shared.config import Match as ConfigMatch
-from shared.errors import ConfigError, InternalError, SpillwayError, Unavailable
+from shared.errors import ConfigError, Forbidden, InternalError, SpillwayError, Unavailable
 from shared.ids import CallIds, instance_id
 from shared.operations import buffered, streamed
 from shared.operations.body import read_form, read_json
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
+from shared.operations.health import Health
 from shared.operations.operation import Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply, Reply
 from shared.operations.spellings import Match, Spellings
@@ -101,6 +102,14 @@ class Gateway:
         self.router = Router(config, self._deployment, time.monotonic, random.random)
         self.call_ids = CallIds(instance_id(random_bytes), clock)
         self.spellings = Spellings(OPERATIONS)
+        self.health = Health(
+            self._every_deployment,
+            self.router.group,
+            self._has_room,
+            self.upstream,
+            self.supervisor,
+            self.call_ids.next,
+        )
         self._body_bytes_max = config.general_settings.body_bytes_max or BODY_BYTES_MAX
         self._under_way = 0
 
@@ -142,13 +151,17 @@ class Gateway:
         return reply
 
     async def _answer(self, match: Match, request: Request, record: CallRecord) -> Reply:
-        caller = self.callers.identify(request.headers)
-        record.caller = caller.key_id
         operation = match.operation
+        caller = ANONYMOUS if operation.open else self.callers.identify(request.headers)
+        record.caller = caller.key_id
+        if operation.health is not None:
+            if not (operation.open or caller.is_master):
+                raise Forbidden("Only the master key may ask for this.")
+            return await operation.health(self.health, request.query_params)
         if operation.answer is not None:
             return operation.answer(self.router, caller, match.params)
         assert operation.proxied is not None
-        if self._under_way >= self.settings.calls_max:
+        if not self._has_room():
             raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)
         self._under_way += 1
         try:
@@ -217,6 +230,16 @@ class Gateway:
         scope = match.entry.azure_scope or endpoint.scope or ""
         bearer = endpoint.provider == "openai"
         return deployment_of(match, endpoint, self.sign_ins.credential(match.entry.credentials, scope, bearer=bearer))
+
+    def _every_deployment(self) -> list[Deployment]:
+        """A deployment for each entry; that of a wildcard has the `*` for its name."""
+        names = dict.fromkeys(entry.model_name for entry in self.config.entries if not entry.is_wildcard)
+        wildcards = [ConfigMatch(entry, entry.model) for entry in self.config.entries if entry.is_wildcard]
+        named = [deployment for name in names for deployment in self.router.group(name)]
+        return [*dict.fromkeys(named), *(self._deployment(match) for match in wildcards)]
+
+    def _has_room(self) -> bool:
+        return self._under_way < self.settings.calls_max
 
     def _release(self) -> None:
         self._under_way -= 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from shared.callers.caller import Caller
 from shared.errors import Replay, SpillwayError
+from shared.operations.health import Health
 from shared.operations.reply import BufferedReply
 from shared.routing.router import Router
 from shared.upstream.content import Content, FormFile
@@ -121,15 +122,18 @@ class Proxied:
 
 
 Answer = Callable[[Router, Caller, Mapping[str, str]], BufferedReply]
+HealthAnswer = Callable[[Health, Mapping[str, str]], Awaitable[BufferedReply]]
+"""Takes the query of the request; the caller, where one is needed, holds the master key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One endpoint of the API and its rules; the routes, their spellings and the docs are made from this.
 
-    `name` is the function's name, which orders the routes in the host. `path` is the canonical one, below `/v1/`,
-    without a leading slash; `{id}` is one segment and `{*id}` the rest. `deployment_scoped`: also under
-    `/openai/deployments/{deployment}/` and `/engines/{model}/`. Either `proxied` or `answer` is set.
+    `name` is the function's name, which orders the routes in the host. `path` is the canonical one, below `root`,
+    without a leading slash; `{id}` is one segment and `{*id}` the rest. `root` "" is for what is no part of OpenAI's
+    API and has no other spelling than `aliases`. `deployment_scoped`: also under `/openai/deployments/{deployment}/`
+    and `/engines/{model}/`. `open`: no key is asked for. One of `proxied`, `answer` and `health` is set.
     """
 
     name: str
@@ -139,8 +143,12 @@ class Operation:
     deployment_scoped: bool = False
     proxied: Proxied | None = None
     answer: Answer | None = field(default=None)
+    health: HealthAnswer | None = field(default=None)
+    root: str = "v1"
+    aliases: tuple[str, ...] = ()
+    open: bool = False
 
     @property
     def route(self) -> str:
         """The route template of its trigger."""
-        return f"v1/{self.path}"
+        return f"{self.root}/{self.path}" if self.root else self.path

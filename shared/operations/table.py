@@ -6,6 +6,7 @@ from shared.operations.audio import SPEECH, TRANSCRIPTION, TRANSLATION
 from shared.operations.chat import CHAT
 from shared.operations.completions import COMPLETION
 from shared.operations.embeddings import EMBEDDING
+from shared.operations.health import liveliness, readiness, report
 from shared.operations.images import EDIT, GENERATION
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
@@ -80,6 +81,33 @@ MODELS_LIST = Operation(
 MODELS_RETRIEVE = Operation(
     name="models_retrieve", method="GET", path="models/{*id}", summary="One model", answer=retrieve_model
 )
+HEALTH = Operation(
+    name="health",
+    method="GET",
+    path="health",
+    root="",
+    summary="Every deployment, checked by what it is for; `?model=` for one",
+    health=report,
+)
+HEALTH_LIVELINESS = Operation(
+    name="health_liveliness",
+    method="GET",
+    path="health/liveliness",
+    root="",
+    aliases=("health/liveness",),
+    summary="The app answers; no key is needed",
+    health=liveliness,
+    open=True,
+)
+HEALTH_READINESS = Operation(
+    name="health_readiness",
+    method="GET",
+    path="health/readiness",
+    root="",
+    summary="The app takes calls, or 503; no key is needed",
+    health=readiness,
+    open=True,
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     CHAT_COMPLETIONS,
@@ -92,4 +120,7 @@ OPERATIONS: tuple[Operation, ...] = (
     AUDIO_TRANSLATIONS,
     MODELS_LIST,
     MODELS_RETRIEVE,
+    HEALTH,
+    HEALTH_LIVELINESS,
+    HEALTH_READINESS,
 )
