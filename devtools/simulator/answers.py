@@ -34,9 +34,19 @@ _WORDS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The sound of a choice, kept until `expires_at` (unix seconds)."""
+
+    id: str
+    expires_at: int
+    data: bytes
+    tokens: int
+
+
 @dataclass(slots=True)
 class Choice:
-    """One choice: text in pieces of `piece_tokens` tokens each, or tool calls."""
+    """One choice: text in pieces of `piece_tokens` tokens each, perhaps spoken, or tool calls."""
 
     index: int
     pieces: list[str] = field(default_factory=list)
@@ -44,6 +54,11 @@ class Choice:
     tool_calls: list[ToolCall] = field(default_factory=list)
     finish: str = "stop"
     filtered: bool = False
+    spoken: Spoken | None = None
+
+    @property
+    def audio_tokens(self) -> int:
+        return self.spoken.tokens if self.spoken else 0
 
     @property
     def text(self) -> str:
@@ -53,7 +68,7 @@ class Choice:
     def tokens(self) -> int:
         """Completion tokens without reasoning."""
         calls = sum(text_tokens(call.name) + text_tokens(call.arguments) for call in self.tool_calls)
-        return len(self.pieces) * self.piece_tokens + calls
+        return len(self.pieces) * self.piece_tokens + calls + self.audio_tokens
 
 
 @dataclass(slots=True)
@@ -64,8 +79,12 @@ class Answer:
     reasoning_tokens: int = 0
 
     @property
+    def audio_tokens(self) -> int:
+        return sum(choice.audio_tokens for choice in self.choices)
+
+    @property
     def completion_tokens(self) -> int:
-        """What is billed as output: text, tool calls and reasoning."""
+        """What is billed as output: text, sound, tool calls and reasoning."""
         return self.reasoning_tokens + sum(choice.tokens for choice in self.choices)
 
 

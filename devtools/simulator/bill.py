@@ -21,7 +21,7 @@ class Line:
     `input_tokens` and `output_tokens` too); `cached_tokens`, `input_audio_tokens` and `input_image_tokens` are parts of
     the former, `reasoning_tokens`, `output_audio_tokens` and `output_image_tokens` of the latter. What Azure charges
     by another unit has that: `characters` (speech of tts and tts-hd), `seconds` (whisper), `images` with their
-    `image_size` and `quality`.
+    `image_size` and `quality` (those of gpt-image models too, which are charged by their tokens).
     """
 
     seq: int

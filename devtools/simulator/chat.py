@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,6 +10,8 @@ import orjson
 from devtools.simulator import (
     admission,
     answers,
+    chat_audio,
+    chat_data,
     chat_rules,
     chat_stream,
     content_filter,
@@ -45,24 +48,32 @@ def _answer(admitted: Admitted) -> Reply:
     stream = bool(call.body.get("stream"))
     chat_rules.check(call.body, model, call.surface, call.api_version)
     prompt = prompts.read(call.body["messages"], model)
+    earlier = chat_audio.earlier_tokens(call, call.world.audio)
+    prompt = replace(prompt, tokens=prompt.tokens + earlier, audio_tokens=prompt.audio_tokens + earlier)
+    chat_audio.require_audio(call.body, model, prompt.audio_tokens)
     wanted = directives.parse(prompt.last)
     _check_context(call.body, prompt, model.context_tokens)
     category = content_filter.triggered(prompt.text) or ("jailbreak" if wanted.filter == "prompt" else None)
     if category:
         raise admitted.filtered(content_filter.of_prompt(category), prompt_tokens=prompt.tokens, stream=stream)
     answer = answers.generate(call.world.seed, model, call.body, prompt, wanted)
+    if chat_audio.wanted(call.body):
+        chat_audio.speak(call, call.world.audio, answer, wanted)
     reply = admitted.reply(wanted, stream=stream)
     cached = admitted.cached_tokens(prompt.text, prompt.tokens)
-    reply.line = admitted.open_line(stream=stream, prompt_tokens=prompt.tokens, cached_tokens=cached)
+    reply.line = admitted.open_line(
+        stream=stream, prompt_tokens=prompt.tokens, cached_tokens=cached, input_audio_tokens=prompt.audio_tokens
+    )
     usage = _usage(prompt, cached, answer)
     if stream:
-        reply.events = _events(call, answer, usage)
+        reply.events = _events(call, answer, usage, prompt)
         return reply
     reply.line.completion_tokens = answer.completion_tokens
     reply.line.reasoning_tokens = answer.reasoning_tokens
+    reply.line.output_audio_tokens = answer.audio_tokens
     reply.line.finished = True
     reply.first_ms += reply.delay_ms * sum(len(choice.pieces) for choice in answer.choices)
-    reply.body = orjson.dumps(_completion(call, answer, usage))
+    reply.body = orjson.dumps(_completion(call, answer, usage, prompt))
     return reply
 
 
@@ -95,12 +106,12 @@ def _usage(prompt: Prompt, cached: int, answer: Answer) -> dict[str, Any]:
         "completion_tokens": answer.completion_tokens,
         "completion_tokens_details": {
             "accepted_prediction_tokens": 0,
-            "audio_tokens": 0,
+            "audio_tokens": answer.audio_tokens,
             "reasoning_tokens": answer.reasoning_tokens,
             "rejected_prediction_tokens": 0,
         },
         "prompt_tokens": prompt.tokens,
-        "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": cached},
+        "prompt_tokens_details": {"audio_tokens": prompt.audio_tokens, "cached_tokens": cached},
         "total_tokens": prompt.tokens + answer.completion_tokens,
     }
 
@@ -115,7 +126,7 @@ def _envelope(call: Call) -> dict[str, Any]:
     }
 
 
-def _events(call: Call, answer: Answer, usage: dict[str, Any]) -> list[Event]:
+def _events(call: Call, answer: Answer, usage: dict[str, Any], prompt: Prompt) -> list[Event]:
     assert call.deployment is not None
     include_usage = bool((call.body.get("stream_options") or {}).get("include_usage"))
     encoder = chat_stream.Encoder(
@@ -129,19 +140,20 @@ def _events(call: Call, answer: Answer, usage: dict[str, Any]) -> list[Event]:
         usage if include_usage else None,
         legacy_functions="functions" in call.body,
         logprobs=bool(call.body.get("logprobs")),
+        context=chat_data.context(call.body, prompt.last),
     )
 
 
-def _completion(call: Call, answer: Answer, usage: dict[str, Any]) -> dict[str, Any]:
+def _completion(call: Call, answer: Answer, usage: dict[str, Any], prompt: Prompt) -> dict[str, Any]:
     return _envelope(call) | {
         "object": "chat.completion",
-        "choices": [_choice(choice, call.body) for choice in answer.choices],
+        "choices": [_choice(choice, call.body, prompt) for choice in answer.choices],
         "prompt_filter_results": content_filter.PROMPT_RESULTS,
         "usage": usage,
     }
 
 
-def _choice(choice: Choice, body: dict[str, Any]) -> dict[str, Any]:
+def _choice(choice: Choice, body: dict[str, Any], prompt: Prompt) -> dict[str, Any]:
     message: dict[str, Any] = {"content": choice.text, "refusal": None, "role": "assistant", "annotations": []}
     results = content_filter.of_completion("violence" if choice.filtered else None)
     if choice.tool_calls:
@@ -156,13 +168,21 @@ def _choice(choice: Choice, body: dict[str, Any]) -> dict[str, Any]:
                  "function": function}
                 for at, function in enumerate(functions)
             ]  # fmt: skip
+    if choice.spoken:
+        message["content"] = None
+        message["audio"] = chat_audio.message_audio(choice.spoken, choice.text)
+    context = chat_data.context(body, prompt.last)
+    if context is not None:
+        message |= {"context": context, "end_turn": True}
     logprobs = None
     if body.get("logprobs"):
         logprobs = {"content": [chat_stream.token_logprob(piece) for piece in choice.pieces], "refusal": None}
+    enhancements = chat_data.enhancements(body)
     return {
         "content_filter_results": results,
         "finish_reason": choice.finish,
         "index": choice.index,
         "logprobs": logprobs,
         "message": message,
+        **({"enhancements": enhancements} if enhancements else {}),
     }

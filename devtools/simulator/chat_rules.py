@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devtools.simulator import errors
+from devtools.simulator import chat_audio, chat_data, errors
 from devtools.simulator.models import Model
 from devtools.simulator.surfaces import EXTENSIONS, V1, date_of
 
@@ -27,6 +27,8 @@ FIELD_SINCE: dict[str, str] = {
 }  # fmt: skip
 """The api-version date that brought each field (Azure's api-version changelog)."""
 JSON_SCHEMA_SINCE = "2024-08-01"
+ENHANCEMENTS_DATES = ("2024-02-15", "2024-04-01")
+"""The previews that have `enhancements` without `/extensions`, and the first that has them no more."""
 EXTENSIONS_FIELDS = frozenset({"dataSources", "enhancements"})
 
 
@@ -36,8 +38,8 @@ def check(body: dict[str, Any], model: Model, surface: str, api_version: str) ->
     _check_messages(body.get("messages"))
     _check_tools(body)
     _check_stream_options(body)
-    if "audio" in (body.get("modalities") or ()):
-        raise errors.invalid_request("Simulator: audio answers are not simulated.", "modalities")
+    chat_audio.check(body, model)
+    chat_data.check(body)
     if model.reasoning:
         _check_reasoning(body, model)
     if body.get("stream") and not model.streams:
@@ -48,6 +50,8 @@ def check(body: dict[str, Any], model: Model, surface: str, api_version: str) ->
 def _check_fields(body: dict[str, Any], model: Model, surface: str, api_version: str) -> None:
     date = date_of(api_version)
     allowed = EXTENSIONS_FIELDS if surface == EXTENSIONS else frozenset()
+    if surface != EXTENSIONS and ENHANCEMENTS_DATES[0] <= date < ENHANCEMENTS_DATES[1]:
+        allowed = frozenset({"enhancements"})
     unknown = [name for name in body if name not in allowed and FIELD_SINCE.get(name, "9999-") > date]
     if surface == V1 and unknown:
         raise errors.invalid_request(f"Unknown parameter: '{unknown[0]}'.", unknown[0], "unknown_parameter")

@@ -6,13 +6,14 @@ chunk are encoded once.
 
 from __future__ import annotations
 
+import base64
 import zlib
 from typing import Any
 
 import orjson
 
 from devtools.simulator import content_filter
-from devtools.simulator.answers import Answer, Choice
+from devtools.simulator.answers import Answer, Choice, Spoken
 from devtools.simulator.exchange import SSE_DONE, Event
 from devtools.simulator.prompts import text_tokens
 
@@ -39,7 +40,7 @@ class Encoder:
         return self._own(chunk)
 
     def delta(self, index: int, delta: bytes, *, filter_results: bytes = _SAFE, finish: str | None = None,
-              tokens: int = 0, reasoning_tokens: int = 0, logprobs: bytes = b"null") -> Event:  # fmt: skip
+              tokens: int = 0, audio_tokens: int = 0, logprobs: bytes = b"null") -> Event:  # fmt: skip
         """A chunk of the model's; `delta`, `filter_results` and `logprobs` are encoded already."""
         results = b"" if self.asynchronous else b'"content_filter_results":' + filter_results + b","
         reason = b"null" if finish is None else b'"' + finish.encode() + b'"'
@@ -47,7 +48,7 @@ class Encoder:
             self._head, b"{", results, b'"delta":', delta, b',"finish_reason":', reason, b',"index":%d' % index,
             b',"logprobs":', logprobs, b"}", self._tail,
         ))  # fmt: skip
-        return Event(data, tokens, reasoning_tokens)
+        return Event(data, tokens, audio_tokens=audio_tokens)
 
     def annotation(self, index: int, start: int, end: int, *, filtered: str | None = None) -> Event:
         """The asynchronous filter's verdict on characters `start` to `end`: a choice without a delta."""
@@ -70,11 +71,17 @@ class Encoder:
 
 
 def events(
-    answer: Answer, encoder: Encoder, usage: dict[str, Any] | None, *, legacy_functions: bool, logprobs: bool
+    answer: Answer,
+    encoder: Encoder,
+    usage: dict[str, Any] | None,
+    *,
+    legacy_functions: bool,
+    logprobs: bool,
+    context: dict[str, Any] | None = None,
 ) -> list[Event]:
-    """The whole stream, `[DONE]` included; choices take turns."""
+    """The whole stream, `[DONE]` included; choices take turns. `context` is what On Your Data found."""
     streams = [
-        _choice_events(choice, encoder, legacy_functions=legacy_functions, logprobs=logprobs)
+        _choice_events(choice, encoder, legacy_functions=legacy_functions, logprobs=logprobs, context=context)
         for choice in answer.choices
     ]
     out = [encoder.prompt_results()]
@@ -90,14 +97,21 @@ def events(
     return out
 
 
-def _choice_events(choice: Choice, encoder: Encoder, *, legacy_functions: bool, logprobs: bool) -> list[Event]:
+def _choice_events(
+    choice: Choice, encoder: Encoder, *, legacy_functions: bool, logprobs: bool, context: dict[str, Any] | None
+) -> list[Event]:
     index = choice.index
     if choice.tool_calls:
         out = [encoder.delta(index, b'{"content":null,"role":"assistant"}', filter_results=_NO_TEXT)]
         for position in range(len(choice.tool_calls)):
             out.extend(_tool_events(choice, position, encoder, legacy_functions))
+    elif choice.spoken:
+        out = [encoder.delta(index, b'{"content":null,"refusal":null,"role":"assistant"}', filter_results=_NO_TEXT)]
+        out.extend(_spoken_events(choice, choice.spoken, encoder))
     else:
         role = b'{"content":"","refusal":null,"role":"assistant"}'
+        if context is not None:
+            role = role[:-1] + b',"context":' + orjson.dumps(context) + b"}"
         out = [encoder.delta(index, role, filter_results=_NO_TEXT)]
         out.extend(
             encoder.delta(
@@ -111,6 +125,25 @@ def _choice_events(choice: Choice, encoder: Encoder, *, legacy_functions: bool, 
     results = orjson.dumps(content_filter.categories("violence")) if choice.filtered else _NO_TEXT
     out.append(encoder.delta(index, b"{}", filter_results=results, finish=choice.finish))
     return out
+
+
+def _spoken_events(choice: Choice, spoken: Spoken, encoder: Encoder) -> list[Event]:
+    """Transcript and sound in turns, a piece of each, then the expiry."""
+    count = max(1, len(choice.pieces))
+    step = -(-len(spoken.data) // count)
+    step += step % 2  # whole samples of pcm16
+
+    def delta(audio: dict[str, Any], tokens: int = 0, audio_tokens: int = 0) -> Event:
+        data = orjson.dumps({"audio": {"id": spoken.id, **audio}})
+        return encoder.delta(choice.index, data, tokens=tokens, audio_tokens=audio_tokens)
+
+    out = []
+    for at, piece in enumerate(choice.pieces):
+        out.append(delta({"transcript": piece}, tokens=choice.piece_tokens))
+        due = spoken.tokens * (at + 1) // count - spoken.tokens * at // count
+        data = base64.b64encode(spoken.data[at * step : (at + 1) * step]).decode()
+        out.append(delta({"data": data}, audio_tokens=due))
+    return [*out, delta({"expires_at": spoken.expires_at})]
 
 
 def _tool_events(choice: Choice, position: int, encoder: Encoder, legacy_functions: bool) -> list[Event]:

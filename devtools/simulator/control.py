@@ -14,6 +14,7 @@
     PUT    /identity                           {"lifetime_s"?, "role"?, "roles"?}; a null role is a missing one
     POST   /identity/revoke                    {"revoked"}: earlier tokens are 401 from now on
     GET    /identity/token                     App Service's endpoint (identity.py)
+    GET    /images/{seed}/{w}x{h}/...          the PNG behind a `url` of dall-e-3
 
 A wrong value is a 400, an unknown name a 404, both `{"error": message}`.
 """
@@ -29,19 +30,30 @@ from starlette.requests import Request as WebRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devtools.simulator import resources
+from devtools.simulator import pictures, resources
 from devtools.simulator.resources import SettingsError
 from devtools.simulator.world import World
 
 Handler = Callable[[World, WebRequest, dict[str, Any]], Any]
 PREFIX = "/_sim"
+IMAGE_PATH = "/images/{seed}/{width:int}x{height:int}/generated_00.png"
+IMAGE_PIXELS_MAX = 4096 * 4096
 
 
 def control_app(world: World) -> Starlette:
     """The control routes over one world."""
     return Starlette(routes=[
-        Route(PREFIX + path, _endpoint(world, handler), methods=[method]) for method, path, handler in ROUTES
+        *(Route(PREFIX + path, _endpoint(world, handler), methods=[method]) for method, path, handler in ROUTES),
+        Route(PREFIX + IMAGE_PATH, _image),
     ])  # fmt: skip
+
+
+async def _image(request: WebRequest) -> Response:
+    """A picture whose URL dall-e-3 gave; like Azure's blob storage it asks for no key."""
+    width, height = request.path_params["width"], request.path_params["height"]
+    if not 0 < width * height <= IMAGE_PIXELS_MAX:
+        return _json(404, {"error": "no such image"})
+    return Response(pictures.made("png", width, height, request.path_params["seed"]), media_type="image/png")
 
 
 def _endpoint(world: World, handler: Handler) -> Callable[[WebRequest], Awaitable[Response]]:

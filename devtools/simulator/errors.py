@@ -186,6 +186,13 @@ def prompt_filtered(results: dict[str, Any]) -> AzureError:
     })  # fmt: skip
 
 
+def image_filtered(created: int, *, generated: bool) -> AzureError:
+    """The content filter took an image, or the prompt for one."""
+    what = "Generated image was filtered" if generated else "Your task failed"
+    message = f"{what} as a result of our safety system."
+    return AzureError(400, {"created": created, "error": {"code": "contentFilter", "message": message}})
+
+
 def rate_limited(kind: str, operation: str, api_version: str, retry_after_s: int) -> AzureError:
     """A standard deployment is over its `token` or `call` rate limit (classic wording)."""
     return coded(

@@ -9,6 +9,8 @@ from devtools.simulator import (
     chat,
     completions,
     embeddings,
+    image_rules,
+    images,
     model_list,
     responses,
     responses_stored,
@@ -55,6 +57,10 @@ OPERATIONS = (
               since="2023-09-01", preview_on=(V1,)),
     Operation("audio/translations", "POST", "audio/translations", transcriptions.serve_translation, deployed=True,
               form=True, since="2023-09-01", preview_on=(V1,)),
+    Operation("images/generations", "POST", "images/generations", images.serve, deployed=True, since="2023-12-01",
+              preview_on=(V1,)),
+    Operation("images/edits", "POST", "images/edits", images.serve_edit, deployed=True, form=True,
+              since=image_rules.GPT_SINCE, preview_on=(CLASSIC, V1)),
     Operation("embeddings", "POST", "embeddings", embeddings.serve, deployed=True),
     *(
         Operation(name, method, path, serve, deployed=deployed, model_in_body=deployed, since=RESPONSES_SINCE)

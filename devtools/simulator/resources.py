@@ -120,6 +120,7 @@ DEFAULT_DEPLOYMENTS: dict[str, Deployment] = {
     "demo1-gpt4o": Deployment("gpt-4o"),
     "chatgpt-v-2": Deployment("gpt-35-turbo"),
     "chatgpt-functioncalling": Deployment("gpt-35-turbo"),
+    "gpt-4-vision": Deployment("gpt-4"),
     "azure-openai-4o-audio": Deployment("gpt-4o-audio-preview", sku="GlobalStandard"),
     "gpt-35-turbo-instruct": Deployment("gpt-35-turbo-instruct"),
     "text-embedding-3-small": Deployment("text-embedding-3-small"),

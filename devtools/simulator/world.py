@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from devtools.simulator import resources
+from devtools.simulator.audio_store import AudioStore
 from devtools.simulator.bill import Bill
 from devtools.simulator.faults import Faults
 from devtools.simulator.identity import Identity
@@ -56,6 +57,7 @@ class World:
         self.faults = Faults(seed)
         self.identity = Identity(seed)
         self.responses = Store()
+        self.audio = AudioStore()
         self._ids = random.Random(seed)
         self.reset()
 
@@ -63,6 +65,7 @@ class World:
         """Everything as at the start, except that issued tokens stay valid and ids go on."""
         self.resources = copy.deepcopy(self._initial)
         self.responses.clear()
+        self.audio.clear()
         self._prefixes: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._ahead_s = 0.0
         self.limits.clear()

@@ -300,12 +300,6 @@ def test_a_malformed_request_is_a_400(http: httpx.Client, body: bytes, param: st
     assert (response.status_code, error["param"], error["code"]) == (400, param, code)
 
 
-def test_audio_answers_are_refused_rather_than_faked(http: httpx.Client) -> None:
-    audio: dict[str, Any] = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
-    assert ask(http, "hello", "azure-openai-4o-audio", **audio)["error"]["param"] == "modalities"
-    assert content(ask(http, "hello", "azure-openai-4o-audio", modalities=["text"]))
-
-
 def test_the_openai_sdk_parses_an_answer(url: str, sim: ControlClient) -> None:
     with AzureOpenAI(azure_endpoint=f"{url}/east", api_key="sim-key-east", api_version="2024-10-21") as azure:
         answer = azure.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hello"}])
