@@ -22,7 +22,7 @@ def test_a_sealed_id_opens_to_what_went_in(upstream_id: str) -> None:
     sealer = Sealer(["secret"])
     opened = sealer.open(sealer.seal(upstream_id, EAST, ANN))
     assert opened is not None
-    assert (opened.resource, opened.owner, opened.upstream_id) == (EAST, ANN, upstream_id)
+    assert (opened.resource, opened.owner, opened.upstream) == (EAST, ANN, upstream_id)
 
 
 def test_a_sealed_id_keeps_its_prefix_and_hides_the_rest() -> None:
