@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.errors import BadRequest, PayloadTooLarge
@@ -29,8 +30,7 @@ def form_call(incoming: Incoming) -> Call:
             raise BadRequest(
                 "Invalid 'timeout': expected a number of seconds.", param="timeout", code="invalid_type"
             ) from None
-    typed = Incoming(incoming.call_id, incoming.caller, incoming.path_model, body, incoming.files)
-    return call_of(typed)
+    return call_of(replace(incoming, body=body))
 
 
 def form_for(call: Call, deployment: Deployment) -> Form:
@@ -40,11 +40,10 @@ def form_for(call: Call, deployment: Deployment) -> Form:
 
 
 def needs_file(files: Sequence[FormFile], fields: Sequence[str], bytes_max: int) -> None:
-    """Checks that the form has a file in one of `fields`, not empty and not too large. Raises SpillwayError."""
-    found = [one for one in files if one.field in fields]
-    if not found:
+    """Checks that the form has a file in one of `fields`, and none that is empty or too large. Raises SpillwayError."""
+    if not any(one.field in fields for one in files):
         raise missing(fields[0])
-    for one in found:
+    for one in files:
         if one.bytes_count == 0:
             raise BadRequest(f"The file in '{one.field}' is empty.", param=one.field, code="invalid_value")
         if one.bytes_count > bytes_max:

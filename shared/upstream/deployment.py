@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.catalog.api_versions import FORCED, Effective, effective
 from shared.catalog.capabilities import Capability, resolve
 from shared.catalog.policy import ParameterPolicy
 from shared.config import Match, Policy, Provider, Timeouts
+from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
 from shared.ids import deployment_id, resource_id
+from shared.seal import tag
 from shared.upstream.credentials import Credential
 from shared.upstream.endpoint import Endpoint
 
 log = logging.getLogger("spillway")
+
+_IMAGES = frozenset({"images_generations", "images_edits"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +28,8 @@ class Deployment:
     `id` is model_info.id or made of resource and name. `mode` is model_info.mode, None when any operation may be
     tried. `capability` is what its model takes, `parameters` what is done with the rest. `order` None comes last.
     `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1; 0 is for a deployment that serves
-    only when every other one of its order cannot.
+    only when every other one of its order cannot. `client_params` may come from the caller; `of_client` says that the
+    credential did, `public_only` that the address did, which then must be on the public internet.
     """
 
     model_name: str
@@ -41,6 +47,9 @@ class Deployment:
     base_model: str | None
     order: int | None
     weight: float
+    client_params: ClientParams = NO_CLIENT_PARAMS
+    of_client: bool = False
+    public_only: bool = False
     _effective: dict[str, Effective] = field(default_factory=dict, repr=False)
     _urls: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
@@ -48,12 +57,25 @@ class Deployment:
     def label(self) -> str:
         return self.name
 
-    def url(self, operation: str, path: str) -> str:
-        """The address for `operation`, whose `path` is below the surface and holds no id."""
+    @property
+    def resource_tag(self) -> bytes:
+        """Stands for the resource inside a sealed id."""
+        return tag(self.resource_id)
+
+    def url(
+        self,
+        operation: str,
+        path: str,
+        ids: Mapping[str, str] | None = None,
+        query: Sequence[tuple[str, str]] = (),
+    ) -> str:
+        """The address for `operation`, whose `path` is below the surface; `ids` fill its braces."""
         known = self._urls.get((operation, path))
-        if known is None:
+        if known is None or ids or query:
             version = self._version(operation).version if self.endpoint.provider == "azure" else ""
-            known = self._urls[operation, path] = self.endpoint.url(path, self.name, version)
+            known = self.endpoint.url(path, self.name, version, ids, query)
+            if not ids and not query:
+                self._urls[operation, path] = known
         return known
 
     def supports(self, operation: str, forced_field: str) -> bool:
@@ -64,8 +86,11 @@ class Deployment:
         known = self._effective.get(operation)
         if known is None:
             # The retired /extensions path lives in 2023 previews only, which lack every field that is forced.
-            judged = f"{operation}_extensions" if self.endpoint.extensions else operation
+            chats = operation == "chat_completions"
+            judged = f"{operation}_extensions" if chats and self.endpoint.extensions else operation
             fields = FORCED.get(operation, ())
+            if operation in _IMAGES and not (self.capability.image is not None and self.capability.image.url):
+                fields = (*fields, "model:gpt-image")  # dall-e alone answers with links, and is retired
             known = effective(self.endpoint.api_version, judged, self.version_policy, fields)
             self._effective[operation] = known
         return known
@@ -102,4 +127,5 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         base_model=entry.base_model_name,
         order=entry.order,
         weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
+        client_params=entry.client_params,
     )
