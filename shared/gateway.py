@@ -30,6 +30,7 @@ from shared.errors import ConfigError, Forbidden, InternalError, SpillwayError, 
 from shared.ids import CallIds, instance_id
 from shared.operations import buffered, streamed
 from shared.operations.body import read_form, read_json
+from shared.operations.client_credentials import taken
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
 from shared.operations.health import Health
@@ -97,7 +98,10 @@ class Gateway:
         self.settings = settings
         self.supervisor = Supervisor(TASKS_PER_CALL_MAX * settings.calls_max + 1000)
         self.callers = Callers(config.master_key, settings.allow_anonymous)
-        self.upstream = UpstreamClient(transport or create_transport(settings.connections_max))
+        self.upstream = UpstreamClient(
+            transport or create_transport(settings.connections_max),
+            lambda: transport or create_transport(settings.connections_max, public_only=True),
+        )
         self.sign_ins = SignIns(self.supervisor, clock)
         self.router = Router(config, self._deployment, time.monotonic, random.random)
         self.call_ids = CallIds(instance_id(random_bytes), clock)
@@ -183,8 +187,11 @@ class Gateway:
         """The call of a request, with all that serving it needs. Raises SpillwayError; nothing was sent yet."""
         body, files = await self._read(proxied, request)
         try:
+            body, brought = taken(body)
             call = proxied.parse(Incoming(record.call_id, caller, match.model, body, files))
             candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
+            if brought is not None:
+                candidates = brought.applied(candidates)
         except BaseException:
             close_files(files)
             raise

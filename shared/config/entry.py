@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
 from shared.config.models import ModelRef, ModelStringError, parse_model
 from shared.config.params import Mode
 from shared.config.versions import Policy
@@ -52,6 +53,7 @@ class Entry:
     AZURE_API_VERSION, for an entry and URL that name none. `shared.upstream.endpoint` turns the three into an
     address. `api_base_at` names where the base was found, `api_base_shown` says whether a message may quote it.
     `order` None comes after every number. `tpm` and `rpm` are per minute, None when unknown.
+    `client_params` is what a caller may bring instead.
     """
 
     path: str
@@ -77,6 +79,7 @@ class Entry:
     tpm: int | None = None
     rpm: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    client_params: ClientParams = NO_CLIENT_PARAMS
 
     @property
     def label(self) -> str:

@@ -77,6 +77,9 @@ class LitellmParams(CredentialValues):
     weight: Amount | None = Field(None, description="share of the traffic")
     tpm: Positive | None = Field(None, description="tokens per minute")
     rpm: Positive | None = Field(None, description="requests per minute")
+    configurable_clientside_auth_params: list[Any] = Field(
+        default_factory=list, max_length=16, description="credentials that a caller may bring in the body"
+    )
 
 
 class ModelInfo(Section):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.config import credentials, models
+from shared.config import clientside, credentials, models
 from shared.config.entry import Credentials, Entry, Timeouts
 from shared.config.environment import Environment
 from shared.config.models import ModelRef, ModelStringError, parse_model
@@ -95,6 +95,9 @@ def _resolved(
         tpm=_chosen(problems, (f"{inside}.tpm", params.tpm), (f"{path}.tpm", item.tpm)),
         rpm=_chosen(problems, (f"{inside}.rpm", params.rpm), (f"{path}.rpm", item.rpm)),
         timeouts=timeouts(params, context),
+        client_params=clientside.parse(
+            params.configurable_clientside_auth_params, f"{inside}.configurable_clientside_auth_params", problems
+        ),
     )
 
 

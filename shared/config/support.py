@@ -43,7 +43,7 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
             "responses_api_version itpm otpm rpd tpd daily_reset_time max_parallel_requests max_retries num_retries"
             " tags tag_regex region_name max_budget"
             " budget_duration cooldown_time default_api_key_tpm_limit default_api_key_rpm_limit"
-            " configurable_clientside_auth_params max_file_size_mb extra_headers mock_response"
+            " max_file_size_mb extra_headers mock_response"
             " timeout_by_service_tier organization headers model_info merge_reasoning_content_in_choices"
             " use_in_pass_through use_litellm_proxy custom_tokenizer allowed_fails supports_system_message"
         ),

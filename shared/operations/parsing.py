@@ -10,8 +10,10 @@ import orjson
 from shared.errors import BadRequest
 from shared.operations.operation import Call, Incoming
 
-# A client may not choose where a call goes or with whose credentials; LiteLLM clients put these in the body.
+# Where a call goes and with whose credentials; LiteLLM clients put these in the body. client_credentials.py takes
+# them out of it before any operation sees it.
 CREDENTIAL_FIELDS = ("api_key", "api_base", "base_url", "api_version", "azure_ad_token")
+NEVER_FROM_CLIENTS = ("tenant_id", "client_id", "client_secret", "azure_username", "azure_password")
 # Fields for the gateway, not for the model.
 _OWN_FIELDS = frozenset({"timeout"})
 
@@ -22,7 +24,7 @@ def call_of(incoming: Incoming, *, streams: bool = True) -> Call:
     Raises BadRequest naming the parameter.
     """
     body = incoming.body
-    for name in CREDENTIAL_FIELDS:
+    for name in (*CREDENTIAL_FIELDS, *NEVER_FROM_CLIENTS):
         if name in body:
             raise BadRequest(f"`{name}` is not accepted from clients here.", param=name, code="unsupported_parameter")
     model = incoming.path_model if incoming.path_model is not None else body.get("model")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
 
-from shared.errors import DeploymentNotFound, SpillwayError, UpstreamMisconfigured
+from shared.errors import BadRequest, DeploymentNotFound, SpillwayError, UpstreamMisconfigured
 from shared.upstream.answers import error_of, operator_reason
 from shared.upstream.content import Content, request
 from shared.upstream.deployment import Deployment
-from shared.upstream.transport import close, read, send
+from shared.upstream.transport import close, create_transport, read, send
 
 log = logging.getLogger("spillway")
 
+PUBLIC_MAX = 100
+"""Connections to addresses that callers chose."""
 ERROR_BYTES_MAX = 1024 * 1024
 ERROR_IDLE_S = 10.0
 COMPLAINT_PAUSE_S = 60.0
@@ -39,10 +42,17 @@ class Outgoing:
 
 
 class UpstreamClient:
-    """Speaks to every deployment over one pool of connections. Belongs to the running event loop."""
+    """Speaks to every deployment over one pool of connections, and over `public`, which reaches public addresses only,
+    where a caller chose the address. Belongs to the running event loop."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        public: Callable[[], httpx.AsyncBaseTransport] = lambda: create_transport(PUBLIC_MAX, public_only=True),
+    ) -> None:
         self._transport = transport
+        self._make_public = public
+        self._public: httpx.AsyncBaseTransport | None = None
         self._complained_at: dict[str, float] = {}
 
     async def send(self, deployment: Deployment, outgoing: Outgoing) -> httpx.Response:
@@ -60,6 +70,8 @@ class UpstreamClient:
             return response
         answer = await _refusal(response)
         error = error_of(response.status_code, response.headers, answer, time.time())
+        if deployment.of_client and isinstance(error, UpstreamMisconfigured):
+            raise BadRequest("The model's deployment refuses the credentials of this request.", code="invalid_api_key")
         if isinstance(error, UpstreamMisconfigured | DeploymentNotFound):
             self._complain(deployment, operator_reason(response.status_code, answer))
         raise error
@@ -67,6 +79,15 @@ class UpstreamClient:
     async def close(self) -> None:
         """Closes every connection."""
         await self._transport.aclose()
+        if self._public is not None:
+            await self._public.aclose()
+
+    def _transport_for(self, deployment: Deployment) -> httpx.AsyncBaseTransport:
+        if not deployment.public_only:
+            return self._transport
+        if self._public is None:
+            self._public = self._make_public()
+        return self._public
 
     async def _once(self, deployment: Deployment, outgoing: Outgoing, credential: tuple[str, str]) -> httpx.Response:
         name, value = credential
@@ -79,7 +100,7 @@ class UpstreamClient:
         }
         url = deployment.url(outgoing.operation, outgoing.path)
         return await send(
-            self._transport,
+            self._transport_for(deployment),
             request(outgoing.method, url, headers, outgoing.content),
             connect_s=deployment.timeouts.connect_s,
             first_byte_s=outgoing.first_byte_s,
