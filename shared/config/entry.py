@@ -12,7 +12,18 @@ from shared.config.models import ModelRef, ModelStringError, parse_model
 from shared.config.params import Mode
 from shared.config.versions import Policy
 
-CredentialKind = Literal["api_key", "token", "client_secret", "username_password", "managed_identity", "default"]
+CredentialKind = Literal[
+    "api_key",
+    "token",
+    "client_secret",
+    "username_password",
+    "workload_identity",
+    "certificate",
+    "managed_identity",
+    "environment",
+    "azure_cli",
+    "default",
+]
 
 _BASE_MODEL_PREFIXES = ("azure/", "azure_text/", "openai/")
 
@@ -22,7 +33,9 @@ class Credentials:
     """How one entry signs its calls; equal values may share one token cache. No repr shows a secret.
 
     `api_key`: api_key. `token`: token. `client_secret`: tenant_id, client_id, client_secret. `username_password`:
-    client_id, username, password and perhaps tenant_id. `managed_identity` and `default`: perhaps client_id.
+    client_id, username, password and perhaps tenant_id. `workload_identity`: tenant_id, client_id and file, which holds
+    the federated token. `certificate`: tenant_id, client_id, file and perhaps password. `managed_identity` and
+    `default`: perhaps client_id. `environment` and `azure_cli`: nothing.
     """
 
     kind: CredentialKind
@@ -33,6 +46,7 @@ class Credentials:
     client_secret: SecretStr | None = None
     username: str | None = None
     password: SecretStr | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

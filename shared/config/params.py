@@ -22,7 +22,18 @@ from shared.config.fields import (
     Text,
 )
 
-Auth = Literal["key", "token", "client_secret", "username_password", "managed_identity", "default"]
+Auth = Literal[
+    "key",
+    "token",
+    "client_secret",
+    "username_password",
+    "workload_identity",
+    "certificate",
+    "managed_identity",
+    "environment",
+    "azure_cli",
+    "default",
+]
 Mode = Literal[
     "chat",
     "completion",
