@@ -17,6 +17,7 @@ FLOORS = {
     "callers": 2,
     "routing": 2,
     "upstream": 1,
+    "storage": 1,
     "catalog": 1,
     "usage": 1,
     "errors": 0,
