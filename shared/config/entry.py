@@ -88,6 +88,7 @@ class Entry:
     drop_params: bool = False
     additional_drop_params: tuple[str, ...] = ()
     allowed_openai_params: tuple[str, ...] = ()
+    speech_cache: bool = False
     order: int | None = None
     weight: float | None = None
     tpm: int | None = None

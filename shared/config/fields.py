@@ -62,4 +62,5 @@ SecondsOrZero = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=SECO
 Amount = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[int, BeforeValidator(_not_bool), Field(gt=0, le=10**12)]
 Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=100)]
+Days = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=3650)]
 Rank = Annotated[int, BeforeValidator(_not_bool), Field(ge=-(10**6), le=10**6)]

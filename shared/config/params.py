@@ -69,7 +69,7 @@ class CredentialValues(Section):
 
 
 class LitellmParams(CredentialValues):
-    """`litellm_params`. Timeouts are seconds; names that end in `_s`, `api_version_policy` and `auth` are ours."""
+    """`litellm_params`. Timeouts are seconds; names that end in `_s`, `api_version_policy`, `auth`, `speech_cache` are ours."""
 
     model: Text = Field(description="a model such as azure/<deployment>")
     custom_llm_provider: Text | None = Field(None, description="a provider, as the prefix of model would name it")
@@ -84,6 +84,7 @@ class LitellmParams(CredentialValues):
     drop_params: bool | None = Field(None, description="true leaves out what the model does not take")
     additional_drop_params: Names = Field(default_factory=list, description="parameters that are always left out")
     allowed_openai_params: Names = Field(default_factory=list, description="parameters that are sent whatever is known")
+    speech_cache: bool | None = Field(None, description="true answers the same speech request from storage")
     order: Rank | None = Field(None, description="lower is tried first")
     weight: Amount | None = Field(None, description="share of the traffic")
     tpm: Positive | None = Field(None, description="tokens per minute")

@@ -90,6 +90,7 @@ def _resolved(
         drop_params=context.litellm.drop_params if params.drop_params is None else params.drop_params,
         additional_drop_params=tuple(params.additional_drop_params),
         allowed_openai_params=(*context.litellm.allowed_openai_params, *params.allowed_openai_params),
+        speech_cache=context.general.speech_cache if params.speech_cache is None else params.speech_cache,
         order=params.order,
         weight=params.weight,
         tpm=_chosen(problems, (f"{inside}.tpm", params.tpm), (f"{path}.tpm", item.tpm)),

@@ -50,6 +50,7 @@ class Deployment:
     client_params: ClientParams = NO_CLIENT_PARAMS
     of_client: bool = False
     public_only: bool = False
+    speech_cache: bool = False
     _effective: dict[str, Effective] = field(default_factory=dict, repr=False)
     _urls: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
@@ -126,6 +127,7 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         mode=entry.mode,
         base_model=entry.base_model_name,
         order=entry.order,
+        speech_cache=entry.speech_cache,
         weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
         client_params=entry.client_params,
     )
