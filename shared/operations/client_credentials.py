@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from shared.config.versions import is_api_version
 from shared.errors import BadRequest, ConfigError
@@ -141,9 +142,9 @@ def _endpoint(api_base: str, api_version: str | None, deployment: Deployment) ->
         )
     except ConfigError:
         raise _refused_base() from None
-    scheme, _, rest = endpoint.origin.partition("://")
-    host = rest.rpartition(":")[0] if rest.rpartition(":")[2].isdigit() and not rest.endswith("]") else rest
-    if scheme != "https" or (is_literal(host) and not is_public(host.strip("[]"))):
+    address = urlsplit(endpoint.origin)
+    host = address.hostname or ""
+    if address.scheme != "https" or (is_literal(host) and not is_public(host)):
         raise _refused_base()
     return endpoint
 

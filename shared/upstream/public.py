@@ -30,16 +30,17 @@ def is_public(address: str) -> bool:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(_public(one) for one in (parsed, *_carried(parsed)))
+    carried = _carried(parsed)
+    return _public(parsed if carried is None else carried)
 
 
 def is_literal(host: str) -> bool:
-    """Whether `host` is an address itself; such a host is never looked up."""
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
+    """Whether `host` is an address itself, which is never looked up. `127.1`, `0x7f.1` and `2130706433` are, too: no
+    name ends in a number (WHATWG URL, "ends in a number")."""
+    if ":" in host:
+        return True
+    last = host.rstrip(".").rpartition(".")[2].lower()
+    return last.isdigit() or last.startswith("0x")
 
 
 class PublicResolver(aiohttp.abc.AbstractResolver):
@@ -63,15 +64,14 @@ class PublicResolver(aiohttp.abc.AbstractResolver):
 
 
 def _public(address: IPAddress) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and (address.sixtofour or address.teredo):
+        return False  # tunnels, whose other end is anybody's guess
     unfit = address.is_multicast or address.is_reserved or address.is_unspecified or address == _AZURE_HOST_AGENT
     return address.is_global and not unfit
 
 
-def _carried(address: IPAddress) -> list[IPAddress]:
-    """The IPv4 addresses that an IPv6 address stands for: mapped, NAT64, 6to4 and Teredo."""
+def _carried(address: IPAddress) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for: mapped, or what DNS64 makes in a network of IPv6 alone."""
     if isinstance(address, ipaddress.IPv4Address):
-        return []
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [one for one in found if one is not None]
+        return None
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped
