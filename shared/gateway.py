@@ -13,20 +13,16 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import httpx
 from starlette.requests import Request
 
-from shared import config as configuration
 from shared.callers.caller import ANONYMOUS, Caller, Callers
-from shared.catalog.api_versions import upgrades
-from shared.config import Config
 from shared.config import Match as ConfigMatch
-from shared.errors import ConfigError, Forbidden, InternalError, SpillwayError, Unavailable
+from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.ids import CallIds, instance_id
 from shared.operations import buffered, streamed
 from shared.operations.body import read_form, read_json
@@ -38,14 +34,16 @@ from shared.operations.operation import Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply, Reply
 from shared.operations.spellings import Match, Spellings
 from shared.operations.table import OPERATIONS
+from shared.plan import Plan as Plan
+from shared.plan import read_plan as read_plan
 from shared.routing.router import Router
-from shared.settings import Settings
+from shared.seal import Seal, Sealer, tag
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import UpstreamClient
 from shared.upstream.content import FormFile, close_files
 from shared.upstream.deployment import Deployment, deployment_of
-from shared.upstream.endpoint import of_entries, of_entry
+from shared.upstream.endpoint import of_entry
 from shared.upstream.signin import SignIns
 from shared.upstream.transport import create_transport
 
@@ -55,31 +53,6 @@ TASKS_PER_CALL_MAX = 5
 """Its client's watch, its opening or work, a drain, a keep-alive, the tail of its stream."""
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """A JSON request, unless general_settings.max_request_size_mb says otherwise: Azure takes images of up to 20 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the environment and the configuration file say; made once per process."""
-
-    config: Config
-    settings: Settings
-    warnings: tuple[str, ...] = ()
-
-
-def read_plan(environ: Mapping[str, str]) -> Plan:
-    """Reads and checks everything. Raises ConfigError with every problem found."""
-    settings = Settings.read(environ)
-    config = configuration.load(environ)
-    if config.master_key is None and not settings.allow_anonymous:
-        raise ConfigError(
-            [
-                "SPILLWAY_MASTER_KEY: not set, expected the key that callers send "
-                "(or SPILLWAY_ALLOW_ANONYMOUS=true to serve anybody)"
-            ]
-        )
-    endpoints, warnings = of_entries(config.entries)
-    versions = [(entry, endpoint.api_version) for entry, endpoint in zip(config.entries, endpoints, strict=True)]
-    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions)))
 
 
 class Gateway:
@@ -97,6 +70,7 @@ class Gateway:
         self.config = config
         self.settings = settings
         self.supervisor = Supervisor(TASKS_PER_CALL_MAX * settings.calls_max + 1000)
+        self.sealer = Sealer(settings.id_secrets(config.master_key))
         self.callers = Callers(config.master_key, settings.allow_anonymous)
         self.upstream = UpstreamClient(
             transport or create_transport(settings.connections_max),
@@ -188,8 +162,10 @@ class Gateway:
         body, files = await self._read(proxied, request)
         try:
             body, brought = taken(body)
-            call = proxied.parse(Incoming(record.call_id, caller, match.model, body, files))
-            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
+            seal = self._seal(caller)
+            query = tuple(request.query_params.multi_items())
+            call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
+            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers, call.resource)
             if brought is not None:
                 candidates = brought.applied(candidates)
         except BaseException:
@@ -244,6 +220,9 @@ class Gateway:
         wildcards = [ConfigMatch(entry, entry.model) for entry in self.config.entries if entry.is_wildcard]
         named = [deployment for name in names for deployment in self.router.group(name)]
         return [*dict.fromkeys(named), *(self._deployment(match) for match in wildcards)]
+
+    def _seal(self, caller: Caller) -> Seal:
+        return Seal(self.sealer, tag(caller.key_id), caller.is_master)
 
     def _has_room(self) -> bool:
         return self._under_way < self.settings.calls_max

@@ -14,6 +14,7 @@ GATEWAY_FLOOR = 4
 FLOORS = {
     "gateway": GATEWAY_FLOOR,
     "operations": 3,
+    "plan": 2,
     "callers": 2,
     "routing": 2,
     "upstream": 1,

@@ -128,6 +128,7 @@ FIELDS: Mapping[str, Since] = {
 FORCED: Mapping[str, tuple[str, ...]] = {
     "chat_completions": ("stream_options.include_usage",),
     "completions": ("stream_options.include_usage",),
+    "responses": (),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from shared.errors import BadRequest
@@ -54,7 +55,7 @@ def parse_speech(incoming: Incoming) -> Call:
     _one_of(body, "stream_format", frozenset({"audio", "sse"}))
     number(body, "speed", 0.25, 4.0)
     call = call_of(incoming, streams=False)
-    return Call(call.call_id, call.caller, call.model, call.body, stream=True, timeout_s=call.timeout_s)
+    return replace(call, stream=True)
 
 
 def encode_speech(call: Call, deployment: Deployment) -> bytes:

@@ -82,8 +82,14 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
     operation = exchange.operation
     media_type = response.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     payload = _payload(body) if media_type == JSON or operation.replies_json else {}
+    call = exchange.sent(attempt)
+    failure = operation.failed(call, payload) if operation.failed is not None else None
+    if failure is not None:
+        raise failure
     attempt.end()
     usage = operation.usage(payload) or exchange.estimate(operation.completion_tokens(payload))
+    if operation.seal is not None and operation.seal(call, payload):
+        body = orjson.dumps(payload)
     return Answer(body, usage, media_type)
 
 

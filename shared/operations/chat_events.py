@@ -32,6 +32,7 @@ class ChatEvents:
         self.began = False
         self.ended = False
         self.error: SpillwayError | None = None
+        self.failure: SpillwayError | None = None
         self.usage: Usage | None = None
         self.splitter: Splitter = Framer()
         self._show_usage = show_usage

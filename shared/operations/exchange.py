@@ -83,25 +83,41 @@ class Exchange:
         """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError."""
         deployment = attempt.deployment
         call = self._shaped(attempt)
+        operation = self.operation
         outgoing = Outgoing(
-            operation=self.name,
-            path=self.operation.upstream_path,
-            content=self.operation.encode(call, deployment),
+            operation=operation.catalog or self.name,
+            path=operation.upstream_path,
+            content=operation.encode(call, deployment) if operation.method == "POST" else None,
             entry_id=attempt.entry_id,
             accept=self._accept,
             first_byte_s=self.call.timeout_s if self.call.timeout_s is not None else self._first_byte_s(deployment),
+            method=operation.method,
+            ids=call.ids,
+            query=call.query,
+            bound=self.call.resource is not None,
         )
-        response = await self.client.send(deployment, outgoing)
+        try:
+            response = await self.client.send(deployment, outgoing)
+        except SpillwayError as failure:
+            if operation.scrub is not None:
+                failure.message = operation.scrub(call, failure.message)
+            raise
         self.response_headers = response.headers
         return response
+
+    def sent(self, attempt: Attempt) -> Call:
+        """The call as it was sent: bound to the resource of the attempt's deployment."""
+        return replace(self.call, resource=attempt.deployment.resource_tag)
 
     def _shaped(self, attempt: Attempt) -> Call:
         """The call as the deployment's model takes it. Raises BadRequest for what the model does not take."""
         deployment = attempt.deployment
         body, policy = requested(self.call.body, deployment.parameters)
-        applied = apply(body, self.name, deployment.capability, policy, self.call.model)
+        name = self.operation.catalog or self.name
+        applied = apply(body, name, deployment.capability, policy, self.call.model)
         attempt.simulates_stream = applied.simulate_stream
-        return replace(self.call, body=applied.body, stream=self.call.stream and not applied.simulate_stream)
+        stream = self.call.stream and not applied.simulate_stream
+        return replace(self.sent(attempt), body=applied.body, stream=stream)
 
     def reply_headers(self) -> dict[str, str]:
         """Headers of the answer that the serving attempt decides; hosts and upstream ids are not among them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -12,7 +12,6 @@ import httpx
 from shared.errors import StreamBroken, UpstreamFailed, UpstreamNoReply
 from shared.operations.exchange import Exchange
 from shared.operations.operation import EventTranslator
-from shared.operations.simulated import streamed_completion
 from shared.routing.attempts import Attempt
 from shared.upstream.sse import EventTooLarge
 from shared.upstream.transport import chunks_of, close, read
@@ -82,9 +81,10 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     is the stream's: what was generated is billed.
     """
     response = await exchange.send(attempt)
-    assert exchange.operation.translator is not None
-    chunks = _simulated(response, attempt) if attempt.simulates_stream else chunks_of(response)
-    stream = OpenStream(attempt, response, chunks, exchange.operation.translator(exchange.call))
+    operation = exchange.operation
+    assert operation.translator is not None
+    chunks = _simulated(response, attempt, operation.simulate) if attempt.simulates_stream else chunks_of(response)
+    stream = OpenStream(attempt, response, chunks, operation.translator(exchange.sent(attempt)))
     opened = False
     try:
         await _read_beginning(stream, exchange.settings.hold_back_s)
@@ -97,10 +97,11 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
             await stream.close()
 
 
-async def _simulated(response: httpx.Response, attempt: Attempt) -> AsyncIterator[bytes]:
-    """A whole chat completion as the bytes of a stream, for the few models that cannot stream (o1)."""
-    body = await read(response, idle_s=attempt.deployment.timeouts.idle_s)
-    yield streamed_completion(body)
+async def _simulated(
+    response: httpx.Response, attempt: Attempt, simulate: Callable[[bytes], bytes]
+) -> AsyncIterator[bytes]:
+    """A whole answer as the bytes of a stream, for the few models that cannot stream (o1)."""
+    yield simulate(await read(response, idle_s=attempt.deployment.timeouts.idle_s))
 
 
 async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:
@@ -120,6 +121,8 @@ async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:
             chunk = pending.result()
         except StreamBroken as error:
             raise UpstreamNoReply("The model's answer broke off before it began.") from error
+        if chunk is None and translator.whole:
+            return
         if chunk is None:
             raise UpstreamFailed("The model's answer ended before it began.")
         stream.first += stream.translate(chunk)

@@ -10,12 +10,16 @@ from shared.callers.caller import Caller
 from shared.errors import Replay, SpillwayError
 from shared.operations.health import Health
 from shared.operations.reply import BufferedReply
+from shared.operations.simulated import streamed_completion
 from shared.routing.router import Router
+from shared.seal import Seal
 from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
 from shared.usage.usage import Usage
 
 BodyKind = Literal["json", "form", "none"]
+Query = tuple[tuple[str, str], ...]
+"""Names and values of a query string, in order; a name may come more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +27,28 @@ class Incoming:
     """What a request says, before an operation has looked at it.
 
     `path_model` is the deployment of an Azure-style path. `body` is the JSON object, or a form's fields (a field
-    that came twice is a list); `files` are the form's files.
+    that came twice is a list); `files` are the form's files. `ids` are what stands for the braces of the path, as
+    the client wrote it; `query` is the query string. `seal` seals and opens ids for this caller.
     """
 
     call_id: str
     caller: Caller
     path_model: str | None
     body: dict[str, Any]
+    seal: Seal
     files: tuple[FormFile, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Query = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One parsed request. `body` is the client's own without what was meant for the gateway; never changed.
 
-    `timeout_s` is the request's own limit in seconds, None for the deployment's.
+    `model` is "" where an id alone says what is meant. `timeout_s` is the request's own limit in seconds, None for
+    the deployment's. `ids` and `query` go into the upstream's address. `resource` is the tag of the resource that
+    the call is bound to by an id it carries, and, once it is sent, of the one that it was sent to. `seal` makes ids
+    for the reply.
     """
 
     call_id: str
@@ -45,8 +56,12 @@ class Call:
     model: str
     body: dict[str, Any]
     stream: bool
+    seal: Seal
     timeout_s: float | None = None
     files: tuple[FormFile, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Query = ()
+    resource: bytes | None = None
 
 
 class Splitter(Protocol):
@@ -62,15 +77,16 @@ class EventTranslator(Protocol):
 
     `feed` is called once per event and gives the bytes to forward, perhaps none. `began`: the client has been given
     a data event, so failing over is no longer possible. `ended`: the upstream said that it is done. `error`: the
-    upstream reported a failure in an event, and nothing more is to be fed. `release` is called when the beginning
-    has been held back long enough: what was kept of it. `finish` is called once, after the last event of an answer
-    that is whole: what was kept back to its end. `closing` is the protocol's last event, if it has one.
-    `splitter` cuts the bytes.
+    upstream reported a failure in an event, and nothing more is to be fed. `failure`: the upstream's own last event
+    said so and was forwarded, so that the client needs no other. `release` is called when the beginning has been held
+    back long enough: what was kept of it. `finish` is called once, after the last event of an answer that is whole:
+    what was kept back to its end. `closing` is the protocol's last event, if it has one. `splitter` cuts the bytes.
     """
 
     began: bool
     ended: bool
     error: SpillwayError | None
+    failure: SpillwayError | None
     usage: Usage | None
     splitter: Splitter
 
@@ -100,8 +116,12 @@ class Proxied:
     it serves. `parse` makes a Call of a request, raising BadRequest; `encode` makes the body for one deployment.
     `usage` reads a whole reply's JSON ({} when the reply is not JSON, which `replies_json` False allows). `estimate`
     is a call's usage before its answer, and `completion_tokens` what a reply adds, where the upstream told no usage.
-    `translator` is for streamed answers, which `speaks_events` tells from plain bytes. `replay`: after which kinds of
-    failure another deployment may be tried.
+    `translator` is for streamed answers, which `speaks_events` tells from plain bytes; `simulate` makes the bytes of a
+    stream from a whole answer, for models that cannot stream. `replay`: after which kinds of failure another
+    deployment may be tried. `method` is the upstream's, `catalog` the operation's name in
+    shared.catalog.api_versions where it differs from its own. Where ids belong to a resource, `seal` replaces those
+    in a whole reply's JSON, in place, and says whether there were any; `scrub` does so in the text of an error.
+    `failed` is the failure that a reply's JSON stands for although its status is 200.
     """
 
     upstream_path: str
@@ -114,16 +134,23 @@ class Proxied:
     estimate: Callable[[Call], Usage]
     completion_tokens: Callable[[dict[str, Any]], int]
     translator: Callable[[Call], EventTranslator] | None = None
+    simulate: Callable[[bytes], bytes] = streamed_completion
     speaks_events: Callable[[Call], bool] = lambda call: True
     body: BodyKind = "json"
     body_bytes_max: int | None = None
     replies_json: bool = True
     replay: frozenset[Replay] = frozenset({Replay.FREELY, Replay.FAILED})
+    method: str = "POST"
+    catalog: str | None = None
+    seal: Callable[[Call, dict[str, Any]], bool] | None = None
+    failed: Callable[[Call, dict[str, Any]], SpillwayError | None] | None = None
+    scrub: Callable[[Call, str], str] | None = None
 
 
 Answer = Callable[[Router, Caller, Mapping[str, str]], BufferedReply]
 HealthAnswer = Callable[[Health, Mapping[str, str]], Awaitable[BufferedReply]]
 """Takes the query of the request; the caller, where one is needed, holds the master key."""
+"""Takes what the caller may open, and the path's parameters."""
 
 
 @dataclass(frozen=True, slots=True)

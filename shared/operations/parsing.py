@@ -39,6 +39,7 @@ def call_of(incoming: Incoming, *, streams: bool = True) -> Call:
         model=model,
         body={name: value for name, value in body.items() if name not in _OWN_FIELDS},
         stream=stream,
+        seal=incoming.seal,
         timeout_s=_timeout_s(body),
         files=incoming.files,
     )

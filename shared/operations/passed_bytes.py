@@ -24,6 +24,7 @@ class PassedBytes:
         self.began = False
         self.ended = False
         self.error: SpillwayError | None = None
+        self.failure: SpillwayError | None = None
         self.usage: Usage | None = usage
         self.splitter: Splitter = Whole()
         self.closing = b""

@@ -151,6 +151,8 @@ class StreamedCall:
         await self._send(closing + translator.closing)
         if self._client.gone:
             exchange.record.outcome = "disconnected"
+        if translator.failure is not None:
+            exchange.fail(translator.failure)
         stream.attempt.end()
         if not stream.at_end:
             stream.at_end = True

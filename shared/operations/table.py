@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.operations import responses, responses_stored
 from shared.operations.audio import SPEECH, TRANSCRIPTION, TRANSLATION
 from shared.operations.chat import CHAT
 from shared.operations.completions import COMPLETION
@@ -75,6 +76,55 @@ AUDIO_TRANSLATIONS = Operation(
     deployment_scoped=True,
     proxied=TRANSLATION,
 )
+RESPONSES_CREATE = Operation(
+    name="responses_create",
+    method="POST",
+    path="responses",
+    summary="A response, whole, streamed or in the background",
+    proxied=responses.CREATE,
+)
+RESPONSES_COMPACT = Operation(
+    name="responses_compact",
+    method="POST",
+    path="responses/compact",
+    summary="A conversation, made shorter",
+    proxied=responses.COMPACT,
+)
+RESPONSES_INPUT_TOKENS = Operation(
+    name="responses_input_tokens",
+    method="POST",
+    path="responses/input_tokens",
+    summary="How many tokens a request's input is",
+    proxied=responses.INPUT_TOKENS,
+)
+RESPONSES_RETRIEVE = Operation(
+    name="responses_retrieve",
+    method="GET",
+    path="responses/{id}",
+    summary="A response, or its stream once more",
+    proxied=responses_stored.RETRIEVE,
+)
+RESPONSES_DELETE = Operation(
+    name="responses_delete",
+    method="DELETE",
+    path="responses/{id}",
+    summary="Deletes a response",
+    proxied=responses_stored.DELETE,
+)
+RESPONSES_CANCEL = Operation(
+    name="responses_cancel",
+    method="POST",
+    path="responses/{id}/cancel",
+    summary="Cancels a response in the background",
+    proxied=responses_stored.CANCEL,
+)
+RESPONSES_INPUT_ITEMS = Operation(
+    name="responses_input_items",
+    method="GET",
+    path="responses/{id}/input_items",
+    summary="What a response was made from",
+    proxied=responses_stored.INPUT_ITEMS,
+)
 MODELS_LIST = Operation(
     name="models_list", method="GET", path="models", summary="The models of the configuration", answer=list_models
 )
@@ -118,6 +168,13 @@ OPERATIONS: tuple[Operation, ...] = (
     AUDIO_SPEECH,
     AUDIO_TRANSCRIPTIONS,
     AUDIO_TRANSLATIONS,
+    RESPONSES_CREATE,
+    RESPONSES_COMPACT,
+    RESPONSES_INPUT_TOKENS,
+    RESPONSES_RETRIEVE,
+    RESPONSES_DELETE,
+    RESPONSES_CANCEL,
+    RESPONSES_INPUT_ITEMS,
     MODELS_LIST,
     MODELS_RETRIEVE,
     HEALTH,

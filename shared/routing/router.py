@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from shared.config import Config
 from shared.config.entry import Entry, Match
-from shared.errors import BadRequest, ModelNotFound
+from shared.errors import BadRequest, ModelNotFound, NotFound
 from shared.upstream.deployment import Deployment
 
 COOLDOWN_MS = 5_000
@@ -52,10 +52,17 @@ class Router:
             raise ModelNotFound(model, self._config.model_names)
         return [self._deployment(match) for match in matches]
 
-    def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str]) -> list[Deployment]:
-        """The group's deployments that can do this kind of operation. Raises ModelNotFound or BadRequest."""
-        group = self.group(model)
+    def candidates(
+        self, model: str, modes: frozenset[str], providers: frozenset[str], resource: bytes | None = None
+    ) -> list[Deployment]:
+        """The group's deployments that can do this kind of operation; only those of `resource`, a tag, if it is given.
+
+        Without a model, any of that resource will do. Raises ModelNotFound, NotFound or BadRequest.
+        """
+        group = self.group(model) if model else self._every_deployment()
         able = [one for one in group if one.provider in providers and (one.mode is None or one.mode in modes)]
+        if resource is not None:
+            return self._of_resource(able, resource, model)
         if not able:
             kind = next((one.mode for one in group if one.mode is not None), "completion")
             raise BadRequest(
@@ -64,6 +71,22 @@ class Router:
                 code="model_not_supported",
             )
         return able
+
+    def _of_resource(self, able: list[Deployment], resource: bytes, model: str) -> list[Deployment]:
+        found = [one for one in able if one.resource_tag == resource]
+        if found:
+            return found
+        if model and any(one.resource_tag == resource for one in self._every_deployment()):
+            raise BadRequest(
+                f"The request carries an id or encrypted content of a resource that does not serve `{model}`.",
+                param="model",
+                code="model_not_at_resource",
+            )
+        raise NotFound("What the id stands for was made by a resource that is no longer configured here.")
+
+    def _every_deployment(self) -> list[Deployment]:
+        """One for each entry; of a wildcard entry one without a name, which is enough to reach its resource."""
+        return [self._deployment(Match(entry, entry.model)) for entry in self._config.entries]
 
     def in_order(self, candidates: Sequence[Deployment]) -> list[Deployment]:
         """The candidates in the order to try: cooling ones last, then `order`, then the least busy for its weight."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -29,7 +29,9 @@ COMPLAINT_PAUSE_S = 60.0
 class Outgoing:
     """One request to a deployment: `operation` and its `path` below the surface, its content, seconds to wait.
 
-    `entry_id` goes along as `x-ms-client-request-id`, so that Azure's logs and our records can be joined.
+    `ids` fill the braces of the path, `query` is added to the address. `bound`: the request names a thing of the
+    resource, so that a 404 is about that. `entry_id` goes along as `x-ms-client-request-id`, so that Azure's logs and
+    our records can be joined.
     """
 
     operation: str
@@ -39,6 +41,9 @@ class Outgoing:
     accept: str
     first_byte_s: float
     method: str = "POST"
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Sequence[tuple[str, str]] = ()
+    bound: bool = False
 
 
 class UpstreamClient:
@@ -69,7 +74,7 @@ class UpstreamClient:
         if response.is_success:
             return response
         answer = await _refusal(response)
-        error = error_of(response.status_code, response.headers, answer, time.time())
+        error = error_of(response.status_code, response.headers, answer, time.time(), bound=outgoing.bound)
         if deployment.of_client and isinstance(error, UpstreamMisconfigured):
             raise BadRequest("The model's deployment refuses the credentials of this request.", code="invalid_api_key")
         if isinstance(error, UpstreamMisconfigured | DeploymentNotFound):
@@ -98,7 +103,7 @@ class UpstreamClient:
             "user-agent": "spillway",
             "x-ms-client-request-id": outgoing.entry_id,
         }
-        url = deployment.url(outgoing.operation, outgoing.path)
+        url = deployment.url(outgoing.operation, outgoing.path, outgoing.ids, outgoing.query)
         return await send(
             self._transport_for(deployment),
             request(outgoing.method, url, headers, outgoing.content),
