@@ -21,7 +21,7 @@ SpillwayError                      status  type                    code         
 │  ├─ UpstreamMisconfigured        502     upstream_error          upstream_misconfigured    no
 │  └─ StreamBroken                 502     upstream_error          stream_broken             no
 ├─ Unavailable                     503     server_error            service_unavailable       yes
-├─ StorageFailed                   503     server_error            storage_unavailable       yes
+│  └─ StorageFailed                503     server_error            storage_unavailable       yes
 └─ UpstreamTimeout                 504     upstream_error          upstream_timeout          no
 
 ConfigError is apart: it stops the start and never reaches a client.
@@ -271,13 +271,10 @@ class Unavailable(SpillwayError):
     replay = Replay.FREELY
 
 
-class StorageFailed(SpillwayError):
+class StorageFailed(Unavailable):
     """The storage account did not answer, or refused; a write has perhaps been done and may be repeated."""
 
-    status = 503
-    type = "server_error"
     code = "storage_unavailable"
-    should_retry = True
 
 
 class UpstreamTimeout(SpillwayError):
