@@ -13,7 +13,7 @@ import pytest
 from openai import OpenAI
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 CONFIG = """
 model_list:

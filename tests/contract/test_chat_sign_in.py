@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 ENTRY = """
 model_list:

@@ -8,7 +8,7 @@ import pytest
 from openai import AzureOpenAI, DefaultHttpxClient, OpenAI
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 CLASSIC = "/east/openai/deployments/gpt-4o/chat/completions"
 V1 = "/east/openai/v1/chat/completions"

@@ -14,7 +14,7 @@ from shared import gateway
 from shared.operations.table import CHAT_COMPLETIONS
 
 if TYPE_CHECKING:
-    from conftest import Spillway
+    from tests.conftest import Spillway
 
 PLAIN = """
 model_list:

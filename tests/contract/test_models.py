@@ -11,7 +11,7 @@ import pytest
 from openai import AzureOpenAI, OpenAI
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 CONFIG = """
 model_list:

@@ -10,9 +10,8 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
-
     from shared.upstream.credentials import EntraToken
+    from tests.conftest import Running, Spillway
 
 MANAGED = """
 model_list:

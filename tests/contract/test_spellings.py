@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Spillway
+    from tests.conftest import Spillway
 
 CONFIG = """
 model_list:

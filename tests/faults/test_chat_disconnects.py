@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 CONFIG = """
 general_settings: {disconnect_drain_s: %s}

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Running, Spillway
+    from tests.conftest import Running, Spillway
 
 CONFIG = """
 general_settings: {idle_timeout_s: 0.3, disconnect_drain_s: 0.2}
