@@ -149,6 +149,7 @@ class Health:
             accept="application/json",
             first_byte_s=CHECK_S,
             method=check.method,
+            query=check.query,
         )
         started = self.monotonic()
         record.outcome = "error"
