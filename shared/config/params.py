@@ -69,7 +69,8 @@ class CredentialValues(Section):
 
 
 class LitellmParams(CredentialValues):
-    """`litellm_params`. Timeouts are seconds; names that end in `_s`, `api_version_policy`, `auth`, `speech_cache` are ours."""
+    """`litellm_params`. Timeouts are seconds; names that end in `_s`, `api_version_policy`, `auth` and
+    `speech_cache` are ours."""
 
     model: Text = Field(description="a model such as azure/<deployment>")
     custom_llm_provider: Text | None = Field(None, description="a provider, as the prefix of model would name it")

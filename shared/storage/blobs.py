@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +19,8 @@ READ_S = 20.0
 OPERATION_S = 45.0
 """One operation with the library's own retries."""
 RETRIES = 2
-RETRY_BACKOFF_S = 0.4
+RETRY_BASE_S = 1
+"""The first retry comes within a second, the second within two."""
 PIECE_BYTES = 512 * 1024
 """What a reader holds of a blob."""
 
@@ -107,7 +109,8 @@ class AzureBlobs:
             kind = properties.content_settings.content_type or "application/octet-stream"
             return StoredBlob(About(kind, dict(properties.metadata)), properties.size, lambda: self._read(found))
 
-        return await self._do(work, missing=None)
+        found: StoredBlob | None = await self._do(work, missing=None)
+        return found
 
     async def delete(self, name: str) -> None:
         async def work(container: Any) -> None:
@@ -124,7 +127,8 @@ class AzureBlobs:
                     break
             return found
 
-        return await self._do(work, missing=[])
+        names: list[str] = await self._do(work, missing=[])
+        return names
 
     async def close(self) -> None:
         closers, self._closers, self._client = self._closers, [], None
@@ -143,13 +147,13 @@ class AzureBlobs:
                 except ResourceNotFoundError:
                     if missing:
                         return missing["missing"]
-                try:
+                with suppress(ResourceExistsError):  # another call, or another instance, was faster
                     await container.create_container()
-                except ResourceExistsError:
-                    pass  # another call, or another instance, was faster
                 return await work(container)
         except (AzureError, OSError, TimeoutError, ValueError) as error:
-            raise StorageFailed(f"The storage account does not answer as it should ({type(error).__name__}).") from error
+            raise StorageFailed(
+                f"The storage account does not answer as it should ({type(error).__name__})."
+            ) from error
 
     async def _read(self, found: Any) -> AsyncIterator[bytes]:
         from azure.core.exceptions import AzureError
@@ -168,12 +172,11 @@ class AzureBlobs:
 
     def _load(self) -> Any:
         """The container's client. The libraries take a while to load, so this runs beside the event loop."""
-        from azure.storage.blob import ExponentialRetry
-        from azure.storage.blob.aio import BlobServiceClient
+        from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
 
         logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO it writes every header of every request
         options: dict[str, Any] = {
-            "retry_policy": ExponentialRetry(initial_backoff=RETRY_BACKOFF_S, retry_total=RETRIES),
+            "retry_policy": ExponentialRetry(0, RETRY_BASE_S, RETRIES, random_jitter_range=1),
             "connection_timeout": CONNECT_S,
             "read_timeout": READ_S,
             "max_single_get_size": PIECE_BYTES,

@@ -1,9 +1,9 @@
 """Keeps a stream as a blob while it passes by, and never makes it wait.
 
-    feed ─ bytes are put aside; a full block is staged by a task of its own
-      │      └ storage is slow (too much is put aside) or fails: the recording is given up, the stream goes on
-    finish ─ the stream is whole: the last block is staged and the blob committed
-    close ── it is not: nothing is committed, and the staged blocks vanish by themselves within a week
+feed ─ bytes are put aside; a full block is staged by a task of its own
+  │      └ storage is slow (too much is put aside) or fails: the recording is given up, the stream goes on
+finish ─ the stream is whole: the last block is staged and the blob committed
+close ── it is not: nothing is committed, and the staged blocks vanish by themselves within a week
 """
 
 from __future__ import annotations
