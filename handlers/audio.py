@@ -5,7 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
-from shared.operations.table import AUDIO_SPEECH, AUDIO_TRANSCRIPTIONS, AUDIO_TRANSLATIONS
+from shared.operations.table import AUDIO_SPEECH, AUDIO_SPEECH_RETRIEVE, AUDIO_TRANSCRIPTIONS, AUDIO_TRANSLATIONS
 
 blueprint = func.Blueprint()
 
@@ -13,6 +13,11 @@ blueprint = func.Blueprint()
 @trigger(blueprint, AUDIO_SPEECH)
 async def audio_speech(request: Request) -> Response:
     return await answer(AUDIO_SPEECH, request)
+
+
+@trigger(blueprint, AUDIO_SPEECH_RETRIEVE)
+async def audio_speech_retrieve(request: Request) -> Response:
+    return await answer(AUDIO_SPEECH_RETRIEVE, request)
 
 
 @trigger(blueprint, AUDIO_TRANSCRIPTIONS)

@@ -24,7 +24,7 @@ from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.ids import CallIds, instance_id
-from shared.operations import buffered, streamed
+from shared.operations import buffered, speech, streamed
 from shared.operations.body import read_form, read_json
 from shared.operations.client_credentials import taken
 from shared.operations.connection import ClientConnection
@@ -32,8 +32,9 @@ from shared.operations.exchange import Exchange
 from shared.operations.health import Health
 from shared.operations.operation import Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply, Reply
+from shared.operations.speech_store import SpeechStore, container
 from shared.operations.spellings import Match, Spellings
-from shared.operations.table import OPERATIONS
+from shared.operations.table import AUDIO_SPEECH, OPERATIONS
 from shared.plan import Plan as Plan
 from shared.plan import read_plan as read_plan
 from shared.routing.router import Router
@@ -88,6 +89,8 @@ class Gateway:
             self.supervisor,
             self.call_ids.next,
         )
+        retention_days = config.general_settings.speech_retention_days
+        self.speech = SpeechStore(container(plan.storage), self.supervisor, clock, retention_days, random_bytes)
         self._body_bytes_max = config.general_settings.body_bytes_max or BODY_BYTES_MAX
         self._under_way = 0
 
@@ -105,6 +108,7 @@ class Gateway:
         await self.supervisor.close()
         await self.upstream.close()
         await self.sign_ins.close()
+        await self.speech.close()
 
     async def _served(self, find: Callable[[], Match], request: Request) -> Reply:
         call_id = self.call_ids.next()
@@ -138,6 +142,8 @@ class Gateway:
             return await operation.health(self.health, request.query_params)
         if operation.answer is not None:
             return operation.answer(self.router, caller, match.params)
+        if operation.speech is not None:
+            return await operation.speech(self.speech, self._seal(caller), match.params)
         assert operation.proxied is not None
         if not self._has_room():
             raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)
@@ -198,6 +204,8 @@ class Gateway:
     async def _exchanged(self, exchange: Exchange, request: Request) -> Reply:
         client = ClientConnection(request.receive, self.supervisor)
         try:
+            if exchange.name == AUDIO_SPEECH.name:
+                return await speech.serve(exchange, client, request.headers, self.speech)
             if exchange.call.stream:
                 return await streamed.serve(exchange, client)
             reply = await buffered.serve(exchange, client)

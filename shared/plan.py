@@ -10,6 +10,7 @@ from shared.catalog.api_versions import upgrades
 from shared.config import Config
 from shared.errors import ConfigError
 from shared.settings import Settings
+from shared.storage.account import Account
 from shared.upstream.endpoint import of_entries
 
 UNSEALED = "SPILLWAY_ID_SECRET: not set, and there is no master key: anybody could seal ids as this app does."
@@ -22,6 +23,7 @@ class Plan:
     config: Config
     settings: Settings
     warnings: tuple[str, ...] = ()
+    storage: Account | None = None
 
 
 def read_plan(environ: Mapping[str, str]) -> Plan:
@@ -38,4 +40,4 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
     endpoints, warnings = of_entries(config.entries)
     versions = [(entry, endpoint.api_version) for entry, endpoint in zip(config.entries, endpoints, strict=True)]
     warnings += () if settings.id_secret or config.master_key else (UNSEALED,)
-    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions)))
+    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions)), Account.read(environ))

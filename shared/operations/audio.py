@@ -54,6 +54,8 @@ def parse_speech(incoming: Incoming) -> Call:
     _one_of(body, "response_format", SPEECH_FORMATS)
     _one_of(body, "stream_format", frozenset({"audio", "sse"}))
     number(body, "speed", 0.25, 4.0)
+    if body.get("instructions") is not None and not isinstance(body["instructions"], str):
+        raise wrong_type("instructions", "a string", body["instructions"])
     call = call_of(incoming, streams=False)
     return replace(call, stream=True)
 
@@ -88,15 +90,20 @@ def _speech_estimate(call: Call) -> Usage:
     return Usage(inputs_tokens(spoken), 0, characters=len(spoken), source="estimated")
 
 
-def _as_events(call: Call) -> bool:
+def as_events(call: Call) -> bool:
+    """Whether the speech is asked for as events, and not as bytes of audio."""
     return call.body.get("stream_format") == "sse"
 
 
 def _speech_events(call: Call) -> EventTranslator:
-    if _as_events(call):
+    if as_events(call):
         return TypedEvents(frozenset({"speech.audio.done"}), typed_usage)
-    # A spoken character is billed as it was sent: nothing of it has to be told by the upstream.
-    return PassedBytes(Usage(0, 0, characters=len(call.body["input"])))
+    return PassedBytes(speech_usage(call))
+
+
+def speech_usage(call: Call) -> Usage:
+    """A spoken character is billed as it was sent: nothing of it has to be told by the upstream."""
+    return Usage(0, 0, characters=len(call.body["input"]))
 
 
 def _no_tokens(payload: dict[str, Any]) -> int:
@@ -134,5 +141,5 @@ SPEECH = Proxied(
     estimate=_speech_estimate,
     completion_tokens=_no_tokens,
     translator=_speech_events,
-    speaks_events=_as_events,
+    speaks_events=as_events,
 )

@@ -9,8 +9,9 @@ from typing import Any, Literal, Protocol
 from shared.callers.caller import Caller
 from shared.errors import Replay, SpillwayError
 from shared.operations.health import Health
-from shared.operations.reply import BufferedReply
+from shared.operations.reply import BufferedReply, Reply
 from shared.operations.simulated import streamed_completion
+from shared.operations.speech_store import SpeechStore
 from shared.routing.router import Router
 from shared.seal import Seal
 from shared.upstream.content import Content, FormFile
@@ -150,6 +151,7 @@ class Proxied:
 Answer = Callable[[Router, Caller, Mapping[str, str]], BufferedReply]
 HealthAnswer = Callable[[Health, Mapping[str, str]], Awaitable[BufferedReply]]
 """Takes the query of the request; the caller, where one is needed, holds the master key."""
+SpeechAnswer = Callable[[SpeechStore, Seal, Mapping[str, str]], Awaitable[Reply]]
 """Takes what the caller may open, and the path's parameters."""
 
 
@@ -160,7 +162,7 @@ class Operation:
     `name` is the function's name, which orders the routes in the host. `path` is the canonical one, below `root`,
     without a leading slash; `{id}` is one segment and `{*id}` the rest. `root` "" is for what is no part of OpenAI's
     API and has no other spelling than `aliases`. `deployment_scoped`: also under `/openai/deployments/{deployment}/`
-    and `/engines/{model}/`. `open`: no key is asked for. One of `proxied`, `answer` and `health` is set.
+    and `/engines/{model}/`. `open`: no key is asked for. One of `proxied`, `answer`, `health` and `speech` is set.
     """
 
     name: str
@@ -171,6 +173,7 @@ class Operation:
     proxied: Proxied | None = None
     answer: Answer | None = field(default=None)
     health: HealthAnswer | None = field(default=None)
+    speech: SpeechAnswer | None = field(default=None)
     root: str = "v1"
     aliases: tuple[str, ...] = ()
     open: bool = False

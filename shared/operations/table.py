@@ -11,6 +11,7 @@ from shared.operations.health import liveliness, readiness, report
 from shared.operations.images import EDIT, GENERATION
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
+from shared.operations.speech import retrieve as retrieve_speech
 
 CHAT_COMPLETIONS = Operation(
     name="chat_completions",
@@ -59,6 +60,13 @@ AUDIO_SPEECH = Operation(
     summary="Speech from text, streamed as it is made",
     deployment_scoped=True,
     proxied=SPEECH,
+)
+AUDIO_SPEECH_RETRIEVE = Operation(
+    name="audio_speech_retrieve",
+    method="GET",
+    path="audio/speech/{id}",
+    summary="Speech that was made, once more",
+    speech=retrieve_speech,
 )
 AUDIO_TRANSCRIPTIONS = Operation(
     name="audio_transcriptions",
@@ -166,6 +174,7 @@ OPERATIONS: tuple[Operation, ...] = (
     IMAGES_GENERATIONS,
     IMAGES_EDITS,
     AUDIO_SPEECH,
+    AUDIO_SPEECH_RETRIEVE,
     AUDIO_TRANSCRIPTIONS,
     AUDIO_TRANSLATIONS,
     RESPONSES_CREATE,
