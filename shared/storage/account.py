@@ -22,13 +22,14 @@ _EMULATOR = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A storage account: its connection string, or its blob service's URL for sign-in with an identity.
+    """A storage account: its connection string, or its services' URLs for sign-in with an identity.
 
     `client_id` names a user-assigned identity, None the one that DefaultAzureCredential finds.
     """
 
     connection_string: str | None = field(default=None, repr=False)
     blob_url: str | None = None
+    table_url: str | None = None
     client_id: str | None = None
 
     @classmethod
@@ -41,10 +42,18 @@ class Account:
         url = environ.get(f"{SETTING}__blobServiceUri", "").strip().rstrip("/")
         if not url and not name:
             return None
-        url = url or f"https://{name}.blob.core.windows.net"
-        if urlsplit(url).scheme not in ("https", "http") or not urlsplit(url).hostname:
-            raise ConfigError([f"{SETTING}__blobServiceUri: found another value, expected a URL"])
-        return cls(blob_url=url, client_id=environ.get(f"{SETTING}__clientId", "").strip() or None)
+        url = _url(url or f"https://{name}.blob.core.windows.net", "blobServiceUri")
+        table = environ.get(f"{SETTING}__tableServiceUri", "").strip().rstrip("/")
+        # The platform's own identity settings need no table service: it is the blob service's neighbour.
+        table = _url(table or url.replace(".blob.", ".table.", 1), "tableServiceUri")
+        client_id = environ.get(f"{SETTING}__clientId", "").strip() or None
+        return cls(blob_url=url, table_url=table, client_id=client_id)
+
+
+def _url(written: str, setting: str) -> str:
+    if urlsplit(written).scheme not in ("https", "http") or not urlsplit(written).hostname:
+        raise ConfigError([f"{SETTING}__{setting}: found another value, expected a URL"])
+    return written
 
 
 def _checked(connection_string: str) -> str:
