@@ -171,9 +171,11 @@ class Gateway:
             seal = self._seal(caller)
             query = tuple(request.query_params.multi_items())
             call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
-            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers, call.resource)
+            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
             if brought is not None:
                 candidates = brought.applied(candidates)
+            if call.resource is not None:
+                candidates = self.router.bound(candidates, call.resource, call.model)
         except BaseException:
             close_files(files)
             raise

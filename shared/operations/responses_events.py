@@ -9,6 +9,7 @@ import orjson
 from shared.errors import SpillwayError, StreamBroken
 from shared.operations import responses_ids
 from shared.operations.operation import Call
+from shared.operations.shapes import replace
 from shared.operations.typed_events import TypedEvents
 from shared.upstream.answers import error_in_stream
 from shared.upstream.sse import with_data
@@ -28,6 +29,7 @@ class ResponseEvents(TypedEvents):
     def __init__(self, call: Call) -> None:
         super().__init__(FINAL, typed_usage, DATALESS)
         self._call = call
+        self._seal = responses_ids.sealing(call)
 
     def _failure(self, payload: dict[str, Any]) -> SpillwayError | None:
         if payload.get("type") == "response.failed":
@@ -47,7 +49,7 @@ class ResponseEvents(TypedEvents):
         return self.release() + self._forwarded(event, payload)
 
     def _forwarded(self, event: bytes, payload: dict[str, Any]) -> bytes:
-        if not responses_ids.seal(self._call, payload, responses_ids.EVENT) and self.failure is None:
+        if not replace(payload, responses_ids.EVENT, self._seal) and self.failure is None:
             return event
         try:
             return with_data(event, orjson.dumps(payload))

@@ -7,7 +7,7 @@ outside says which one that is, so a request that names one goes to the right re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from shared.errors import BadRequest, NotFound, SpillwayError
@@ -57,15 +57,24 @@ _READ_BY_ID = {"reasoning": "encrypted_content", "compaction": "encrypted_conten
 _IN_TEXT = re.compile(r"\b[a-z]{2,10}_[0-9a-f]{32,}\b")
 
 
-def seal(call: Call, payload: Any, shape: Shape) -> bool:
-    """Seals what stands at the marked places of `payload`, in place; whether there was anything."""
-    resource = call.resource
+def sealing(call: Call) -> Callable[[str, Mark], str]:
+    """What seals the strings of one reply; the ids that come again in every event of a stream are sealed once."""
+    resource, known = call.resource, dict[str, str]()
     assert resource is not None
 
     def sealed(text: str, mark: Mark) -> str:
-        return call.seal.content(text, resource) if mark is CONTENT else call.seal.id(text, resource)
+        if mark is CONTENT:
+            return call.seal.content(text, resource)
+        if text not in known:
+            known[text] = call.seal.id(text, resource)
+        return known[text]
 
-    return replace(payload, shape, sealed)
+    return sealed
+
+
+def seal(call: Call, payload: Any, shape: Shape) -> bool:
+    """Seals what stands at the marked places of `payload`, in place; whether there was anything."""
+    return replace(payload, shape, sealing(call))
 
 
 def scrub(call: Call, text: str) -> str:

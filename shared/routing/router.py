@@ -52,18 +52,12 @@ class Router:
             raise ModelNotFound(model, self._config.model_names)
         return [self._deployment(match) for match in matches]
 
-    def candidates(
-        self, model: str, modes: frozenset[str], providers: frozenset[str], resource: bytes | None = None
-    ) -> list[Deployment]:
-        """The group's deployments that can do this kind of operation; only those of `resource`, a tag, if it is given.
-
-        Without a model, any of that resource will do. Raises ModelNotFound, NotFound or BadRequest.
-        """
+    def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str]) -> list[Deployment]:
+        """The group's deployments that can do this kind of operation; of all deployments, perhaps none, when `model`
+        is "". Raises ModelNotFound or BadRequest."""
         group = self.group(model) if model else self._every_deployment()
         able = [one for one in group if one.provider in providers and (one.mode is None or one.mode in modes)]
-        if resource is not None:
-            return self._of_resource(able, resource, model)
-        if not able:
+        if not able and model:
             kind = next((one.mode for one in group if one.mode is not None), "completion")
             raise BadRequest(
                 f"The model `{model}` cannot do this operation: it is configured for {kind}.",
@@ -72,8 +66,9 @@ class Router:
             )
         return able
 
-    def _of_resource(self, able: list[Deployment], resource: bytes, model: str) -> list[Deployment]:
-        found = [one for one in able if one.resource_tag == resource]
+    def bound(self, candidates: Sequence[Deployment], resource: bytes, model: str) -> list[Deployment]:
+        """Those of the candidates for `model` that are of the resource with this tag. Raises BadRequest, NotFound."""
+        found = [one for one in candidates if one.resource_tag == resource]
         if found:
             return found
         if model and any(one.resource_tag == resource for one in self._every_deployment()):
