@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.errors import BadRequest
+from shared.operations.chat_audio import resource_of, seal_chunks, seal_reply
 from shared.operations.chat_events import ChatEvents
+from shared.operations.extensions import translated
 from shared.operations.operation import Call, Incoming, Proxied
 from shared.operations.parsing import call_of, dumped, missing, stream_options, wants_usage, wrong_type
+from shared.operations.responses_ids import scrub
 from shared.upstream.deployment import Deployment
 from shared.usage.estimate import chat_completion_tokens, chat_prompt_tokens
 from shared.usage.usage import Usage, chat_usage
@@ -16,7 +21,7 @@ INCLUDE_USAGE = "stream_options.include_usage"
 def parse(incoming: Incoming) -> Call:
     """A Call of a chat request. Only what the gateway itself needs is checked; the rest is the model's.
 
-    Raises BadRequest naming the parameter.
+    Raises BadRequest naming the parameter, or NotFound for the id of a spoken answer that is not this caller's.
     """
     call = call_of(incoming)
     messages = incoming.body.get("messages")
@@ -27,15 +32,17 @@ def parse(incoming: Incoming) -> Call:
     if not messages:
         raise BadRequest("`messages` is empty: at least one message is needed.", param="messages", code="empty_array")
     stream_options(incoming.body, stream=call.stream)
-    return call
+    return replace(call, resource=resource_of(call.body, incoming.seal))
 
 
 def encode(call: Call, deployment: Deployment) -> bytes:
     """The JSON for one deployment: its own name as `model`, and usage asked for in a stream where it can be.
 
-    Raises BadRequest for JSON that is nested too deeply.
+    Azure's fields of 2023 are sent as they are where the address says `/extensions`, and translated elsewhere. Raises
+    BadRequest for one without a translation, and for JSON that is nested too deeply.
     """
-    body = {**call.body, "model": deployment.name}
+    said = call.body if deployment.endpoint.extensions else translated(call.body)
+    body = {**said, "model": deployment.name}
     if call.stream and deployment.supports("chat_completions", INCLUDE_USAGE):
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return dumped(body)
@@ -51,5 +58,7 @@ CHAT = Proxied(
     usage=chat_usage,
     estimate=lambda call: Usage(chat_prompt_tokens(call.body), 0, source="estimated"),
     completion_tokens=chat_completion_tokens,
-    translator=lambda call: ChatEvents(call.call_id, call.model, show_usage=wants_usage(call)),
+    translator=lambda call: ChatEvents(call.call_id, call.model, show_usage=wants_usage(call), seal=seal_chunks(call)),
+    seal=seal_reply,
+    scrub=scrub,
 )

@@ -1,15 +1,17 @@
-"""The events of a streamed chat or text completion: forwarded byte for byte, but for three rules (DESIGN §11).
+"""The events of a streamed chat or text completion: forwarded byte for byte, but for four rules (DESIGN §11).
 
 1. Usage that the client did not ask for is hidden: Spillway forces `include_usage` upstream for its ledger.
 2. Azure's first chunk, `{"id": "", "choices": [], "prompt_filter_results": [...]}`, breaks strict clients: its
    filter results are merged into the first real chunk.
-3. Azure's asynchronous filter sends annotation chunks without `id`, `object`, `model` or `delta`: they get the
+3. The id of a spoken answer is sealed.
+4. Azure's asynchronous filter sends annotation chunks without `id`, `object`, `model` or `delta`: they get the
    stream's own and an empty delta.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import orjson
@@ -23,12 +25,20 @@ from shared.usage.usage import Usage, chat_usage
 
 
 class ChatEvents:
-    """One chat stream. `fallback_id` and `model` name chunks of a stream whose upstream never names itself."""
+    """One chat stream. `fallback_id` and `model` name chunks of a stream whose upstream never names itself; `seal`
+    replaces a chunk's ids in place and says whether there were any."""
 
     object_name = "chat.completion.chunk"
     empty_choice: ClassVar[dict[str, Any]] = {"index": 0, "delta": {}}
 
-    def __init__(self, fallback_id: str, model: str, *, show_usage: bool) -> None:
+    def __init__(
+        self,
+        fallback_id: str,
+        model: str,
+        *,
+        show_usage: bool,
+        seal: Callable[[dict[str, Any]], bool] = lambda chunk: False,
+    ) -> None:
         self.began = False
         self.ended = False
         self.error: SpillwayError | None = None
@@ -36,6 +46,7 @@ class ChatEvents:
         self.usage: Usage | None = None
         self.splitter: Splitter = Framer()
         self._show_usage = show_usage
+        self._seal = seal
         self._head: dict[str, Any] = {"id": fallback_id, "object": self.object_name, "created": 0, "model": model}
         self._named = False
         self._prompt_filter: Any = None
@@ -118,8 +129,11 @@ class ChatEvents:
         if first:
             self._named = True
             self._head = {name: chunk.get(name) or value for name, value in self._head.items()}
+        sealed = b'"audio"' in data and self._seal(chunk)
         if usage is not None and not self._show_usage:
             del chunk["usage"]
+            sealed = True
+        if sealed:
             event_bytes = event(data := orjson.dumps(chunk))
         if self._prompt_filter is not None and "prompt_filter_results" not in chunk:
             results = orjson.dumps(self._prompt_filter)
