@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from shared import gateway
 from shared.operations.table import CHAT_COMPLETIONS
+from tests.conftest import question
 
 if TYPE_CHECKING:
     from tests.conftest import Spillway
@@ -72,7 +73,10 @@ def refusal(answer: httpx.Response) -> tuple[int, str, str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_no_entry_lists_is_a_400_and_nothing_is_sent(spillway: Spillway, name: str, stream: bool) -> None:
     run = spillway(PLAIN)
-    answer = run.chat(stream=stream, **{name: SECRET if name != "api_version" else "2024-10-21"})
+    answer = run.http.post(
+        "/v1/chat/completions",
+        json=question(stream=stream, **{name: SECRET if name != "api_version" else "2024-10-21"}),
+    )
     assert refusal(answer) == (400, "unsupported_parameter", name.replace("base_url", "api_base"))
     assert run.sent() == []
     assert SECRET not in answer.text
