@@ -23,7 +23,7 @@ log = logging.getLogger("spillway")
 BLOCK_BYTES = 512 * 1024
 HELD_BYTES_MAX = 4 * 1024 * 1024
 """Of one stream, not yet with the storage account."""
-INSTANCE_BYTES_MAX = 64 * 1024 * 1024
+INSTANCE_BYTES_MAX = 48 * 1024 * 1024
 """Of all streams of this instance."""
 COMPLAINT_PAUSE_S = 30.0
 
