@@ -11,6 +11,7 @@ tame()  # before the extension builds its server, so before anything is indexed
 
 def blueprints() -> tuple[func.Blueprint, ...]:
     """Every blueprint; the host orders functions by name, not by this."""
-    from handlers import aliases, chat, models
+    from handlers import aliases, audio, chat, completions, embeddings, health, images, models, responses
 
-    return (chat.blueprint, models.blueprint, aliases.blueprint)
+    modules = (audio, chat, completions, embeddings, health, images, models, responses, aliases)
+    return tuple(module.blueprint for module in modules)

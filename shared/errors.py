@@ -21,6 +21,7 @@ SpillwayError                      status  type                    code         
 │  ├─ UpstreamMisconfigured        502     upstream_error          upstream_misconfigured    no
 │  └─ StreamBroken                 502     upstream_error          stream_broken             no
 ├─ Unavailable                     503     server_error            service_unavailable       yes
+│  └─ StorageFailed                503     server_error            storage_unavailable       yes
 └─ UpstreamTimeout                 504     upstream_error          upstream_timeout          no
 
 ConfigError is apart: it stops the start and never reaches a client.
@@ -268,6 +269,12 @@ class Unavailable(SpillwayError):
     code = "service_unavailable"
     should_retry = True
     replay = Replay.FREELY
+
+
+class StorageFailed(Unavailable):
+    """The storage account did not answer, or refused; a write has perhaps been done and may be repeated."""
+
+    code = "storage_unavailable"
 
 
 class UpstreamTimeout(SpillwayError):

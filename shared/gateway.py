@@ -13,35 +13,38 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import httpx
 from starlette.requests import Request
 
-from shared import config as configuration
-from shared.callers.caller import Caller, Callers
-from shared.catalog.api_versions import upgrades
-from shared.config import Config
+from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.config import Match as ConfigMatch
-from shared.errors import ConfigError, InternalError, SpillwayError, Unavailable
+from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.ids import CallIds, instance_id
-from shared.operations import buffered, streamed
-from shared.operations.body import read_json
+from shared.operations import buffered, speech, streamed
+from shared.operations.body import read_form, read_json
+from shared.operations.client_credentials import taken
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
-from shared.operations.operation import Operation, Proxied
+from shared.operations.health import Health
+from shared.operations.operation import Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply, Reply
+from shared.operations.speech_store import SpeechStore, container
 from shared.operations.spellings import Match, Spellings
-from shared.operations.table import OPERATIONS
+from shared.operations.table import AUDIO_SPEECH, OPERATIONS
+from shared.plan import Plan as Plan
+from shared.plan import read_plan as read_plan
 from shared.routing.router import Router
-from shared.settings import Settings
+from shared.seal import Seal, Sealer, tag
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import UpstreamClient
+from shared.upstream.content import FormFile, close_files
 from shared.upstream.deployment import Deployment, deployment_of
-from shared.upstream.endpoint import of_entries, of_entry
+from shared.upstream.endpoint import of_entry
 from shared.upstream.signin import SignIns
 from shared.upstream.transport import create_transport
 
@@ -51,31 +54,6 @@ TASKS_PER_CALL_MAX = 5
 """Its client's watch, its opening or work, a drain, a keep-alive, the tail of its stream."""
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """A JSON request, unless general_settings.max_request_size_mb says otherwise: Azure takes images of up to 20 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the environment and the configuration file say; made once per process."""
-
-    config: Config
-    settings: Settings
-    warnings: tuple[str, ...] = ()
-
-
-def read_plan(environ: Mapping[str, str]) -> Plan:
-    """Reads and checks everything. Raises ConfigError with every problem found."""
-    settings = Settings.read(environ)
-    config = configuration.load(environ)
-    if config.master_key is None and not settings.allow_anonymous:
-        raise ConfigError(
-            [
-                "SPILLWAY_MASTER_KEY: not set, expected the key that callers send "
-                "(or SPILLWAY_ALLOW_ANONYMOUS=true to serve anybody)"
-            ]
-        )
-    endpoints, warnings = of_entries(config.entries)
-    versions = [(entry, endpoint.api_version) for entry, endpoint in zip(config.entries, endpoints, strict=True)]
-    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions)))
 
 
 class Gateway:
@@ -93,12 +71,26 @@ class Gateway:
         self.config = config
         self.settings = settings
         self.supervisor = Supervisor(TASKS_PER_CALL_MAX * settings.calls_max + 1000)
+        self.sealer = Sealer(settings.id_secrets(config.master_key))
         self.callers = Callers(config.master_key, settings.allow_anonymous)
-        self.upstream = UpstreamClient(transport or create_transport(settings.connections_max))
+        self.upstream = UpstreamClient(
+            transport or create_transport(settings.connections_max),
+            lambda: transport or create_transport(settings.connections_max, public_only=True),
+        )
         self.sign_ins = SignIns(self.supervisor, clock)
         self.router = Router(config, self._deployment, time.monotonic, random.random)
         self.call_ids = CallIds(instance_id(random_bytes), clock)
         self.spellings = Spellings(OPERATIONS)
+        self.health = Health(
+            self._every_deployment,
+            self.router.group,
+            self._has_room,
+            self.upstream,
+            self.supervisor,
+            self.call_ids.next,
+        )
+        retention_days = config.general_settings.speech_retention_days
+        self.speech = SpeechStore(container(plan.storage), self.supervisor, clock, retention_days, random_bytes)
         self._body_bytes_max = config.general_settings.body_bytes_max or BODY_BYTES_MAX
         self._under_way = 0
 
@@ -116,6 +108,7 @@ class Gateway:
         await self.supervisor.close()
         await self.upstream.close()
         await self.sign_ins.close()
+        await self.speech.close()
 
     async def _served(self, find: Callable[[], Match], request: Request) -> Reply:
         call_id = self.call_ids.next()
@@ -140,13 +133,19 @@ class Gateway:
         return reply
 
     async def _answer(self, match: Match, request: Request, record: CallRecord) -> Reply:
-        caller = self.callers.identify(request.headers)
-        record.caller = caller.key_id
         operation = match.operation
+        caller = ANONYMOUS if operation.open else self.callers.identify(request.headers)
+        record.caller = caller.key_id
+        if operation.health is not None:
+            if not (operation.open or caller.is_master):
+                raise Forbidden("Only the master key may ask for this.")
+            return await operation.health(self.health, request.query_params)
         if operation.answer is not None:
             return operation.answer(self.router, caller, match.params)
+        if operation.speech is not None:
+            return await operation.speech(self.speech, self._seal(caller), match.params)
         assert operation.proxied is not None
-        if self._under_way >= self.settings.calls_max:
+        if not self._has_room():
             raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)
         self._under_way += 1
         try:
@@ -166,15 +165,27 @@ class Gateway:
         record: CallRecord,
     ) -> Exchange:
         """The call of a request, with all that serving it needs. Raises SpillwayError; nothing was sent yet."""
-        body = await read_json(request, self._body_bytes_max)
-        call = proxied.parse(record.call_id, caller, match.model, body)
-        record.model, record.stream = call.model, call.stream
+        body, files = await self._read(proxied, request)
+        try:
+            body, brought = taken(body)
+            seal = self._seal(caller)
+            query = tuple(request.query_params.multi_items())
+            call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
+            record.model, record.stream = call.model, call.stream
+            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
+            if brought is not None:
+                candidates = brought.applied(candidates)
+            if call.resource is not None:
+                candidates = self.router.bound(candidates, call.resource, call.model)
+        except BaseException:
+            close_files(files)
+            raise
         general = self.config.general_settings
         return Exchange(
             call=call,
             name=operation.name,
             operation=proxied,
-            candidates=self.router.candidates(call.model, proxied.modes, proxied.providers),
+            candidates=candidates,
             router=self.router,
             client=self.upstream,
             supervisor=self.supervisor,
@@ -186,6 +197,12 @@ class Gateway:
             on_close=self._release,
         )
 
+    async def _read(self, proxied: Proxied, request: Request) -> tuple[dict[str, Any], tuple[FormFile, ...]]:
+        bytes_max = proxied.body_bytes_max or self._body_bytes_max
+        if proxied.body == "form":
+            return await read_form(request, bytes_max)
+        return (await read_json(request, bytes_max) if proxied.body == "json" else {}), ()
+
     async def _exchanged(self, exchange: Exchange, request: Request) -> Reply:
         try:
             client = ClientConnection(request.receive, self.supervisor)
@@ -194,6 +211,8 @@ class Gateway:
             exchange.close()
             raise
         try:
+            if exchange.name == AUDIO_SPEECH.name:
+                return await speech.serve(exchange, client, request.headers, self.speech)
             if exchange.call.stream:
                 return await streamed.serve(exchange, client)
             reply = await buffered.serve(exchange, client)
@@ -210,6 +229,19 @@ class Gateway:
         scope = match.entry.azure_scope or endpoint.scope or ""
         bearer = endpoint.provider == "openai"
         return deployment_of(match, endpoint, self.sign_ins.credential(match.entry.credentials, scope, bearer=bearer))
+
+    def _every_deployment(self) -> list[Deployment]:
+        """A deployment for each entry; that of a wildcard has the `*` for its name."""
+        names = dict.fromkeys(entry.model_name for entry in self.config.entries if not entry.is_wildcard)
+        wildcards = [ConfigMatch(entry, entry.model) for entry in self.config.entries if entry.is_wildcard]
+        named = [deployment for name in names for deployment in self.router.group(name)]
+        return [*dict.fromkeys(named), *(self._deployment(match) for match in wildcards)]
+
+    def _seal(self, caller: Caller) -> Seal:
+        return Seal(self.sealer, tag(caller.key_id), caller.is_master)
+
+    def _has_room(self) -> bool:
+        return self._under_way < self.settings.calls_max
 
     def _release(self) -> None:
         self._under_way -= 1

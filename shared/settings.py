@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from shared.errors import ConfigError
+
+DEVELOPMENT_SECRET = "spillway development"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,8 @@ class Settings:
     `hold_back_s`: how long a stream's first, dataless events are held back so that a failure can still fail over.
     `calls_max`: calls under way on one instance; the next one is answered 503.
     `connections_max`: upstream sockets of one instance; a call over them waits for one.
+    `id_secret`: what ids are sealed with, the master key when it is empty; several, with commas between them: the
+    first seals, all open.
     """
 
     allow_anonymous: bool = False
@@ -25,14 +29,15 @@ class Settings:
     hold_back_s: float = 1.0
     calls_max: int = 2000
     connections_max: int = 1000
+    id_secret: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """Settings from the environment. Raises ConfigError naming every variable that cannot be read."""
         problems: list[str] = []
-        values: dict[str, bool | float | int] = {}
-        for field in fields(cls):
-            name, default = field.name, field.default
+        values: dict[str, bool | float | int | str] = {}
+        for setting in fields(cls):
+            name, default = setting.name, setting.default
             variable = f"SPILLWAY_{name.upper()}"
             written = environ.get(variable, "").strip()
             if not written:
@@ -45,8 +50,15 @@ class Settings:
             raise ConfigError(problems)
         return cls(**values)  # type: ignore[arg-type]
 
+    def id_secrets(self, master_key: str | None) -> tuple[str, ...]:
+        """The secrets that seal ids, at least one: without any and without a master key, one that is no secret."""
+        own = tuple(part.strip() for part in self.id_secret.split(",") if part.strip())
+        return own or (master_key or DEVELOPMENT_SECRET,)
 
-def _parse(written: str, default: object) -> bool | float | int:
+
+def _parse(written: str, default: object) -> bool | float | int | str:
+    if isinstance(default, str):
+        return written
     if isinstance(default, bool):
         if written.lower() not in {"true", "false", "1", "0"}:
             raise ValueError("true or false")

@@ -39,6 +39,7 @@ TABLE = [
     ("UpstreamMisconfigured", 502, "upstream_error", "upstream_misconfigured", False, Replay.FREELY),
     ("StreamBroken", 502, "upstream_error", "stream_broken", False, Replay.NEVER),
     ("Unavailable", 503, "server_error", "service_unavailable", True, Replay.FREELY),
+    ("StorageFailed", 503, "server_error", "storage_unavailable", True, Replay.FREELY),
     ("UpstreamTimeout", 504, "upstream_error", "upstream_timeout", False, Replay.UNKNOWN),
 ]
 

@@ -14,13 +14,16 @@ GATEWAY_FLOOR = 4
 FLOORS = {
     "gateway": GATEWAY_FLOOR,
     "operations": 3,
+    "plan": 2,
     "callers": 2,
     "routing": 2,
     "upstream": 1,
+    "storage": 1,
     "catalog": 1,
     "usage": 1,
     "errors": 0,
     "settings": 0,
+    "seal": 0,
     "ids": 0,
     "supervisor": 0,
     "telemetry": 0,
@@ -37,7 +40,7 @@ NEIGHBOURS = {
 """The few imports within a floor, one way only."""
 OPEN_TO_HANDLERS = {"gateway", "operations", "errors", "hosting"}
 LINES_MAX = 300
-LONGER = {"shared/upstream/endpoint.py": 360}
+LONGER = {"shared/errors.py": 310, "shared/upstream/endpoint.py": 360}
 """Modules that were agreed to be longer, with the length that they must not pass."""
 DEPLOYED = ("function_app.py", "handlers", "shared")
 

@@ -76,7 +76,8 @@ def test_there_is_a_function_for_every_operation_and_no_other(indexed: Index) ->
 @pytest.mark.parametrize("operation", OPERATIONS, ids=ids)
 def test_a_functions_route_and_method_are_the_operations(indexed: Index, operation: Operation) -> None:
     function = indexed.functions[operation.name]
-    assert (function.template, function.methods) == (f"v1/{operation.path}", (operation.method,))
+    assert (function.template, function.methods) == (operation.route, (operation.method,))
+    assert operation.route == (f"v1/{operation.path}" if operation.root else operation.path)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=ids)
@@ -94,11 +95,12 @@ def test_an_operations_path_by_another_method_reaches_the_aliases(indexed: Index
             continue
         found = indexed.table.match(method, example(operation))
         assert found is not None
-        assert found.name == "zz_aliases"
+        # `GET responses/compact` asks for a response of that name, and there is none.
+        assert found.name == "zz_aliases" or "{" in BY_NAME[found.name].path
 
 
 @pytest.mark.parametrize("prefix", ["/", "/openai/", "/openai/v1/", "/openai/deployments/d/", "/engines/a/b/"])
-@pytest.mark.parametrize("operation", OPERATIONS, ids=ids)
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.root], ids=lambda one: one.name)
 def test_every_other_spelling_reaches_the_aliases(indexed: Index, operation: Operation, prefix: str) -> None:
     found = indexed.table.match(operation.method, prefix + example(operation).removeprefix("/v1/"))
     assert found is not None

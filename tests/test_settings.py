@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from shared.errors import ConfigError
-from shared.settings import Settings
+from shared.settings import DEVELOPMENT_SECRET, Settings
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -14,11 +14,9 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
 def test_each_setting_is_read_from_its_variable(name: str) -> None:
-    default = getattr(Settings(), name)
-    written = "true" if isinstance(default, bool) else "7"
-    assert getattr(Settings.read({f"SPILLWAY_{name.upper()}": written}), name) == (
-        True if isinstance(default, bool) else 7
-    )
+    kind = type(getattr(Settings(), name))
+    written = "true" if kind is bool else "7"
+    assert getattr(Settings.read({f"SPILLWAY_{name.upper()}": written}), name) == kind(written)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
@@ -66,3 +64,19 @@ def test_every_wrong_variable_is_named_at_once() -> None:
         "SPILLWAY_HOLD_BACK_S",
         "SPILLWAY_CALLS_MAX",
     ]
+
+
+def test_the_first_secret_seals_and_all_open() -> None:
+    assert Settings.read({"SPILLWAY_ID_SECRET": " new , old,"}).id_secrets("master") == ("new", "old")
+
+
+def test_without_a_secret_the_master_key_seals() -> None:
+    assert Settings().id_secrets("master") == ("master",)
+
+
+def test_without_any_key_there_is_still_a_secret_to_seal_with() -> None:
+    assert Settings().id_secrets(None) == (DEVELOPMENT_SECRET,)
+
+
+def test_the_secret_is_not_shown() -> None:
+    assert "hush" not in repr(Settings.read({"SPILLWAY_ID_SECRET": "hush"}))

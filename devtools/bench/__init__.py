@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from devtools.bench import streams, transport
+from devtools.bench import speech, streams, transport
 
 
 @click.group(invoke_without_command=True)
@@ -14,7 +14,9 @@ def main(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         context.invoke(transport.main)
         context.invoke(streams.main)
+        context.invoke(speech.main)
 
 
 main.add_command(transport.main, "transport")
 main.add_command(streams.main, "streams")
+main.add_command(speech.main, "speech")

@@ -53,23 +53,40 @@ def upstream(**pace: float) -> Iterator[int]:
 
 
 @contextmanager
-def gateway(config: str, folder: Path) -> Iterator[tuple[str, int]]:
+def simulator() -> Iterator[str]:
+    """The simulated Azure; yields its URL."""
+    port = _free_port()
+    with running(LOAD_CORE, "-m", "devtools", "simulator", "--port", str(port)) as process:
+        _wait_until_open(process, port)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def gateway(config: str, folder: Path, **environ: str) -> Iterator[tuple[str, int]]:
     """Spillway on `devtools host` with this configuration; yields its URL and process id. The key is `sk-bench`."""
     path = folder / "bench.yaml"
     path.write_text(config)
+    port = _free_port()
+    environ |= {"SPILLWAY_CONFIG": str(path), "SPILLWAY_MASTER_KEY": "sk-bench", "SPILLWAY_ALLOW_ANONYMOUS": "false"}
+    with running(GATEWAY_CORE, "-m", "devtools", "host", "--port", str(port), environ=environ) as process:
+        _wait_until_open(process, port)
+        yield f"http://127.0.0.1:{port}", process.pid
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environ = {"SPILLWAY_CONFIG": str(path), "SPILLWAY_MASTER_KEY": "sk-bench", "SPILLWAY_ALLOW_ANONYMOUS": "false"}
-    with running(GATEWAY_CORE, "-m", "devtools", "host", "--port", str(port), environ=environ) as process:
-        deadline = time.monotonic() + START_S
-        while process.poll() is None and time.monotonic() < deadline:
-            with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", port)) == 0:
-                    yield f"http://127.0.0.1:{port}", process.pid
-                    return
-            time.sleep(0.05)
-        raise RuntimeError(f"the gateway did not start (exit code {process.poll()})")
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_open(process: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"a process did not start to listen (exit code {process.poll()})")
 
 
 def memory_mb(pid: int) -> float:

@@ -125,7 +125,11 @@ FIELDS: Mapping[str, Since] = {
 }
 
 # The operations that are served, with the fields that Spillway itself puts into their bodies.
-FORCED: Mapping[str, tuple[str, ...]] = {"chat_completions": ("stream_options.include_usage",)}
+FORCED: Mapping[str, tuple[str, ...]] = {
+    "chat_completions": ("stream_options.include_usage",),
+    "completions": ("stream_options.include_usage",),
+    "responses": (),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 1. `auth`, when written, decides; what it needs comes from the entry, else from the environment.
 2. Else the entry's own: api_key, then azure_ad_token, then client_secret, then azure_username.
-3. Else, only when the entry names no credential and no identity at all, the environment in the same order:
-   AZURE_OPENAI_API_KEY or AZURE_API_KEY, AZURE_AD_TOKEN, AZURE_CLIENT_SECRET with AZURE_TENANT_ID and
-   AZURE_CLIENT_ID, AZURE_USERNAME and AZURE_PASSWORD with AZURE_CLIENT_ID.
+3. Else the environment, the first that is complete: AZURE_OPENAI_API_KEY or AZURE_API_KEY, AZURE_AD_TOKEN (these two
+   only when the entry names no identity at all), AZURE_CREDENTIAL (the name of one of azure-identity's classes),
+   AZURE_CLIENT_SECRET, AZURE_USERNAME and AZURE_PASSWORD, AZURE_FEDERATED_TOKEN_FILE, AZURE_CERTIFICATE_PATH; each
+   with AZURE_CLIENT_ID and AZURE_TENANT_ID (a user needs no tenant).
 4. Else DefaultAzureCredential.
 
 So an entry with a credential of its own never takes up a key that belongs to another resource; the environment only
@@ -23,7 +24,21 @@ from shared.config.problems import Problems
 
 KEY_VARIABLES = ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY")
 
-_KINDS: dict[str, CredentialKind] = {"key": "api_key"}
+# azure-identity's own name of AZURE_CERTIFICATE_PATH comes second, LiteLLM's first.
+CERTIFICATE_VARIABLES = ("AZURE_CERTIFICATE_PATH", "AZURE_CLIENT_CERTIFICATE_PATH")
+CERTIFICATE_PASSWORD_VARIABLES = ("AZURE_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD")
+CLASSES: dict[str, CredentialKind] = {
+    "ClientSecretCredential": "client_secret",
+    "UsernamePasswordCredential": "username_password",
+    "WorkloadIdentityCredential": "workload_identity",
+    "CertificateCredential": "certificate",
+    "ManagedIdentityCredential": "managed_identity",
+    "EnvironmentCredential": "environment",
+    "AzureCliCredential": "azure_cli",
+    "DefaultAzureCredential": "default",
+}
+"""What AZURE_CREDENTIAL may say."""
+
 _WRITTEN_AS = {
     "api_key": "api_key",
     "token": "azure_ad_token",
@@ -42,7 +57,7 @@ def azure(
     key_is_token = (environ.first("AZURE_API_TYPE") or "").lower() in ("azure_ad", "azuread")
     kinds = _written(own)
     if own.auth is not None:
-        kind = _KINDS.get(own.auth) or _kind(own.auth)
+        kind = "api_key" if own.auth == "key" else own.auth
         surplus = [name for name in kinds if name != kind]
         if surplus:
             names = " and ".join(_WRITTEN_AS[name] for name in surplus)
@@ -88,17 +103,6 @@ def _written(own: CredentialValues) -> list[CredentialKind]:
     return [kind for kind, value in present if value is not None]
 
 
-def _kind(auth: str) -> CredentialKind:
-    table: dict[str, CredentialKind] = {
-        "token": "token",
-        "client_secret": "client_secret",
-        "username_password": "username_password",
-        "managed_identity": "managed_identity",
-        "default": "default",
-    }
-    return table[auth]
-
-
 def _from_environment(
     own: CredentialValues, environ: Environment, path: str, problems: Problems
 ) -> CredentialKind | None:
@@ -107,17 +111,26 @@ def _from_environment(
         return "api_key"
     if not identity and environ.first("AZURE_AD_TOKEN"):
         return "token"
+    named = environ.first("AZURE_CREDENTIAL")
+    if named is not None:
+        if named not in CLASSES:
+            problems.once("AZURE_CREDENTIAL", f"found {named!r}, expected one of {', '.join(CLASSES)}.")
+        return CLASSES.get(named)
     tenant = own.tenant_id or environ.first("AZURE_TENANT_ID")
     client = own.client_id or environ.first("AZURE_CLIENT_ID")
     if tenant and client and environ.first("AZURE_CLIENT_SECRET"):
         return "client_secret"
     if client and environ.first("AZURE_USERNAME") and environ.first("AZURE_PASSWORD"):
         return "username_password"
+    if tenant and client and environ.first("AZURE_FEDERATED_TOKEN_FILE"):
+        return "workload_identity"
+    if tenant and client and environ.first(*CERTIFICATE_VARIABLES):
+        return "certificate"
     if identity:
         problems.add(
             path,
             "found client_id or tenant_id without a credential, expected client_secret, or azure_username and "
-            "azure_password, or auth: managed_identity (or default).",
+            "azure_password, or auth: managed_identity (or default, workload_identity, certificate).",
         )
         return None
     return "default"
@@ -158,7 +171,36 @@ def _complete(
             azure_username=("AZURE_USERNAME", username),
             azure_password=("AZURE_PASSWORD", password),
         )
+    if kind in ("workload_identity", "certificate"):
+        return _from_file(kind, tenant, client, environ, path, problems)
+    if kind in ("environment", "azure_cli"):
+        return Credentials(kind)
     return Credentials(kind, client_id=client)
+
+
+def _from_file(
+    kind: CredentialKind,
+    tenant: str | None,
+    client: str | None,
+    environ: Environment,
+    path: str,
+    problems: Problems,
+) -> Credentials | None:
+    """A federated token or a certificate: where it lies comes from the environment, as the platform sets it."""
+    federated = kind == "workload_identity"
+    variables = ("AZURE_FEDERATED_TOKEN_FILE",) if federated else CERTIFICATE_VARIABLES
+    file = environ.first(*variables)
+    if file is None:
+        problems.once(variables[0], f"is not set, expected a path: {path} signs in with auth {kind}.")
+        return None
+    password = None if federated else _secret(environ, *CERTIFICATE_PASSWORD_VARIABLES)
+    return _checked(
+        Credentials(kind, tenant_id=tenant, client_id=client, password=password, file=file),
+        path,
+        problems,
+        tenant_id=("AZURE_TENANT_ID", tenant),
+        client_id=("AZURE_CLIENT_ID", client),
+    )
 
 
 def _checked(
@@ -174,7 +216,7 @@ def _token(token: SecretStr | None, path: str, problems: Problems) -> Credential
     if token is not None and token.get_secret_value().startswith("oidc/"):
         problems.add(
             f"{path}.azure_ad_token",
-            "found an oidc/ reference, which is not supported, expected a token, or auth: default, which reads "
+            "found an oidc/ reference, which is not supported, expected a token, or auth: workload_identity with "
             "AZURE_FEDERATED_TOKEN_FILE.",
         )
         return None

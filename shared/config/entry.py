@@ -7,11 +7,23 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
 from shared.config.models import ModelRef, ModelStringError, parse_model
 from shared.config.params import Mode
 from shared.config.versions import Policy
 
-CredentialKind = Literal["api_key", "token", "client_secret", "username_password", "managed_identity", "default"]
+CredentialKind = Literal[
+    "api_key",
+    "token",
+    "client_secret",
+    "username_password",
+    "workload_identity",
+    "certificate",
+    "managed_identity",
+    "environment",
+    "azure_cli",
+    "default",
+]
 
 _BASE_MODEL_PREFIXES = ("azure/", "azure_text/", "openai/")
 
@@ -21,7 +33,9 @@ class Credentials:
     """How one entry signs its calls; equal values may share one token cache. No repr shows a secret.
 
     `api_key`: api_key. `token`: token. `client_secret`: tenant_id, client_id, client_secret. `username_password`:
-    client_id, username, password and perhaps tenant_id. `managed_identity` and `default`: perhaps client_id.
+    client_id, username, password and perhaps tenant_id. `workload_identity`: tenant_id, client_id and file, which holds
+    the federated token. `certificate`: tenant_id, client_id, file and perhaps password. `managed_identity` and
+    `default`: perhaps client_id. `environment` and `azure_cli`: nothing.
     """
 
     kind: CredentialKind
@@ -32,6 +46,7 @@ class Credentials:
     client_secret: SecretStr | None = None
     username: str | None = None
     password: SecretStr | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,7 @@ class Entry:
     AZURE_API_VERSION, for an entry and URL that name none. `shared.upstream.endpoint` turns the three into an
     address. `api_base_at` names where the base was found, `api_base_shown` says whether a message may quote it.
     `order` None comes after every number. `tpm` and `rpm` are per minute, None when unknown.
+    `client_params` is what a caller may bring instead.
     """
 
     path: str
@@ -69,11 +85,16 @@ class Entry:
     mode: Mode | None = None
     id: str | None = None
     resource: str | None = None
+    drop_params: bool = False
+    additional_drop_params: tuple[str, ...] = ()
+    allowed_openai_params: tuple[str, ...] = ()
+    speech_cache: bool = False
     order: int | None = None
     weight: float | None = None
     tpm: int | None = None
     rpm: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    client_params: ClientParams = NO_CLIENT_PARAMS
 
     @property
     def label(self) -> str:

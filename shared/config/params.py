@@ -12,6 +12,7 @@ from shared.config.fields import (
     ApiVersion,
     HeaderSecret,
     Name,
+    Names,
     Positive,
     Rank,
     ResourceName,
@@ -21,7 +22,18 @@ from shared.config.fields import (
     Text,
 )
 
-Auth = Literal["key", "token", "client_secret", "username_password", "managed_identity", "default"]
+Auth = Literal[
+    "key",
+    "token",
+    "client_secret",
+    "username_password",
+    "workload_identity",
+    "certificate",
+    "managed_identity",
+    "environment",
+    "azure_cli",
+    "default",
+]
 Mode = Literal[
     "chat",
     "completion",
@@ -57,7 +69,8 @@ class CredentialValues(Section):
 
 
 class LitellmParams(CredentialValues):
-    """`litellm_params`. Timeouts are seconds; names that end in `_s`, `api_version_policy` and `auth` are ours."""
+    """`litellm_params`. Timeouts are seconds; names that end in `_s`, `api_version_policy`, `auth` and
+    `speech_cache` are ours."""
 
     model: Text = Field(description="a model such as azure/<deployment>")
     custom_llm_provider: Text | None = Field(None, description="a provider, as the prefix of model would name it")
@@ -69,10 +82,17 @@ class LitellmParams(CredentialValues):
     connect_timeout_s: Seconds | None = Field(None, description="seconds for a connection")
     first_byte_timeout_s: Seconds | None = Field(None, description="seconds until a stream begins")
     idle_timeout_s: Seconds | None = Field(None, description="seconds between two parts of a stream")
+    drop_params: bool | None = Field(None, description="true leaves out what the model does not take")
+    additional_drop_params: Names = Field(default_factory=list, description="parameters that are always left out")
+    allowed_openai_params: Names = Field(default_factory=list, description="parameters that are sent whatever is known")
+    speech_cache: bool | None = Field(None, description="true answers the same speech request from storage")
     order: Rank | None = Field(None, description="lower is tried first")
     weight: Amount | None = Field(None, description="share of the traffic")
     tpm: Positive | None = Field(None, description="tokens per minute")
     rpm: Positive | None = Field(None, description="requests per minute")
+    configurable_clientside_auth_params: list[Any] = Field(
+        default_factory=list, max_length=16, description="credentials that a caller may bring in the body"
+    )
 
 
 class ModelInfo(Section):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.config import credentials, models
+from shared.config import clientside, credentials, models
 from shared.config.entry import Credentials, Entry, Timeouts
 from shared.config.environment import Environment
 from shared.config.models import ModelRef, ModelStringError, parse_model
@@ -87,11 +87,18 @@ def _resolved(
         mode=info.mode,
         id=info.id,
         resource=info.resource,
+        drop_params=context.litellm.drop_params if params.drop_params is None else params.drop_params,
+        additional_drop_params=tuple(params.additional_drop_params),
+        allowed_openai_params=(*context.litellm.allowed_openai_params, *params.allowed_openai_params),
+        speech_cache=context.general.speech_cache if params.speech_cache is None else params.speech_cache,
         order=params.order,
         weight=params.weight,
         tpm=_chosen(problems, (f"{inside}.tpm", params.tpm), (f"{path}.tpm", item.tpm)),
         rpm=_chosen(problems, (f"{inside}.rpm", params.rpm), (f"{path}.rpm", item.rpm)),
         timeouts=timeouts(params, context),
+        client_params=clientside.parse(
+            params.configurable_clientside_auth_params, f"{inside}.configurable_clientside_auth_params", problems
+        ),
     )
 
 

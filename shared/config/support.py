@@ -41,9 +41,9 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
     "litellm_params": {
         **_all(
             "responses_api_version itpm otpm rpd tpd daily_reset_time max_parallel_requests max_retries num_retries"
-            " drop_params additional_drop_params allowed_openai_params tags tag_regex region_name max_budget"
+            " tags tag_regex region_name max_budget"
             " budget_duration cooldown_time default_api_key_tpm_limit default_api_key_rpm_limit"
-            " configurable_clientside_auth_params max_file_size_mb extra_headers mock_response"
+            " max_file_size_mb extra_headers mock_response"
             " timeout_by_service_tier organization headers model_info merge_reasoning_content_in_choices"
             " use_in_pass_through use_litellm_proxy custom_tokenizer allowed_fails supports_system_message"
         ),
@@ -76,13 +76,13 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
     },
     "litellm_settings": {
         **_all(
-            "drop_params callbacks success_callback failure_callback service_callback cache cache_params"
+            "callbacks success_callback failure_callback service_callback cache cache_params"
             " enable_loadbalancing_on_batch_endpoints turn_off_message_logging max_budget budget_duration"
             " default_fallbacks fallbacks context_window_fallbacks content_policy_fallbacks allowed_fails"
             " cooldown_time set_verbose json_logs redact_user_api_key_info default_team_settings"
             " default_internal_user_params max_internal_user_budget modify_params ssl_verify telemetry"
             " max_end_user_budget public_model_groups langfuse_default_tags default_max_internal_user_budget"
-            " force_ipv4 disable_end_user_cost_tracking forward_traceparent_to_llm_provider allowed_openai_params"
+            " force_ipv4 disable_end_user_cost_tracking forward_traceparent_to_llm_provider"
         ),
         **_all("enable_azure_ad_token_refresh", NEEDLESS_REFRESH),
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -22,13 +23,16 @@ from shared.routing.attempts import Attempt
 from shared.upstream.transport import read
 from shared.usage.usage import Usage
 
+JSON = "application/json"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer from upstream, checked to be JSON, with its usage."""
+    """A whole answer from upstream, checked to be JSON where it must be, with its usage."""
 
     body: bytes
     usage: Usage
+    media_type: str
 
 
 async def serve(exchange: Exchange, client: ClientConnection) -> BufferedReply:
@@ -57,7 +61,7 @@ async def serve(exchange: Exchange, client: ClientConnection) -> BufferedReply:
         exchange.fail(late)
         raise late
     answer = work.result()
-    return BufferedReply(200, answer.body, exchange.reply_headers())
+    return BufferedReply(200, answer.body, exchange.reply_headers(), answer.media_type)
 
 
 async def _work(exchange: Exchange) -> Answer:
@@ -84,6 +88,21 @@ async def _work(exchange: Exchange) -> Answer:
 async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
     response = await exchange.send(attempt)
     body = await read(response, idle_s=attempt.deployment.timeouts.idle_s)
+    operation = exchange.operation
+    media_type = response.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    payload = _payload(body) if media_type == JSON or operation.replies_json else {}
+    call = exchange.sent(attempt)
+    failure = operation.failed(call, payload) if operation.failed is not None else None
+    if failure is not None:
+        raise failure
+    attempt.end()
+    usage = operation.usage(payload) or exchange.estimate(operation.completion_tokens(payload))
+    if operation.seal is not None and operation.seal(call, payload):
+        body = orjson.dumps(payload)
+    return Answer(body, usage, media_type)
+
+
+def _payload(body: bytes) -> dict[str, Any]:
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -92,9 +111,7 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
         if body.lstrip().startswith(b"{"):
             raise UpstreamNoReply("The model's answer broke off in its middle.")
         raise UpstreamFailed("The model's deployment answered with something that is not JSON.")
-    attempt.end()
-    operation = exchange.operation
-    return Answer(body, operation.usage(payload) or exchange.estimate(operation.completion_tokens(payload)))
+    return payload
 
 
 async def _end_after(work: asyncio.Task[Answer], seconds: float) -> None:

@@ -1,38 +1,53 @@
-"""The events of a streamed chat completion: forwarded byte for byte, but for three rules (DESIGN §11).
+"""The events of a streamed chat or text completion: forwarded byte for byte, but for four rules (DESIGN §11).
 
 1. Usage that the client did not ask for is hidden: Spillway forces `include_usage` upstream for its ledger.
 2. Azure's first chunk, `{"id": "", "choices": [], "prompt_filter_results": [...]}`, breaks strict clients: its
    filter results are merged into the first real chunk.
-3. Azure's asynchronous filter sends annotation chunks without `id`, `object`, `model` or `delta`: they get the
+3. The id of a spoken answer is sealed.
+4. Azure's asynchronous filter sends annotation chunks without `id`, `object`, `model` or `delta`: they get the
    stream's own and an empty delta.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import orjson
 
 from shared.errors import SpillwayError, StreamBroken
+from shared.operations.operation import Splitter
 from shared.upstream.answers import error_in_stream
-from shared.upstream.sse import DONE, data_of, event
-from shared.usage.estimate import message_weight
+from shared.upstream.sse import DONE, Framer, data_of, event
+from shared.usage.estimate import message_weight, text_weight
 from shared.usage.usage import Usage, chat_usage
 
 
 class ChatEvents:
-    """One stream. `fallback_id` and `model` name chunks of a stream whose upstream never names itself."""
+    """One chat stream. `fallback_id` and `model` name chunks of a stream whose upstream never names itself; `seal`
+    replaces a chunk's ids in place and says whether there were any."""
 
-    def __init__(self, fallback_id: str, model: str, *, show_usage: bool) -> None:
+    object_name = "chat.completion.chunk"
+    empty_choice: ClassVar[dict[str, Any]] = {"index": 0, "delta": {}}
+
+    def __init__(
+        self,
+        fallback_id: str,
+        model: str,
+        *,
+        show_usage: bool,
+        seal: Callable[[dict[str, Any]], bool] = lambda chunk: False,
+    ) -> None:
         self.began = False
         self.ended = False
         self.error: SpillwayError | None = None
+        self.failure: SpillwayError | None = None
         self.usage: Usage | None = None
+        self.splitter: Splitter = Framer()
         self._show_usage = show_usage
-        self._head: dict[str, Any] = {
-            "id": fallback_id, "object": "chat.completion.chunk", "created": 0, "model": model
-        }  # fmt: skip
+        self._seal = seal
+        self._head: dict[str, Any] = {"id": fallback_id, "object": self.object_name, "created": 0, "model": model}
         self._named = False
         self._prompt_filter: Any = None
         self._unnamed: list[dict[str, Any]] = []
@@ -58,6 +73,10 @@ class ChatEvents:
             return b""
         return self._chunk(chunk, event_bytes, data)
 
+    def release(self) -> bytes:
+        """Nothing: filter results wait for the first real chunk, and a client needs no more than headers."""
+        return b""
+
     def finish(self) -> bytes:
         """Filter results for which no real chunk came: in a chunk of their own, named as the stream is."""
         out = [event(orjson.dumps(self._named_chunk(chunk))) for chunk in self._unnamed]
@@ -67,6 +86,10 @@ class ChatEvents:
             out.append(event(orjson.dumps(chunk)))
             self._prompt_filter = None
         return b"".join(out)
+
+    @property
+    def closing(self) -> bytes:
+        return event(DONE)
 
     @property
     def whole(self) -> bool:
@@ -104,6 +127,8 @@ class ChatEvents:
         if first:
             self._named = True
             self._head = {name: chunk.get(name) or value for name, value in self._head.items()}
+        if b'"audio"' in data and self._seal(chunk):
+            event_bytes = event(data := orjson.dumps(chunk))
         if self._prompt_filter is not None and "prompt_filter_results" not in chunk:
             if b"\n" in data:  # several `data:` lines
                 data = orjson.dumps(chunk)
@@ -118,7 +143,7 @@ class ChatEvents:
     def _named_chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """The chunk with the stream's id, object, created and model, and a delta in every choice."""
         choices = [
-            {"index": 0, "delta": {}, **choice} if isinstance(choice, dict) else choice for choice in _choices(chunk)
+            {**self.empty_choice, **choice} if isinstance(choice, dict) else choice for choice in _choices(chunk)
         ]
         return {**chunk, **self._head, "choices": choices}
 
@@ -129,13 +154,28 @@ class ChatEvents:
                 continue
             index = choice.get("index")
             index = index if isinstance(index, int) else 0
-            delta = choice.get("delta")
+            weight = self._weight(choice)
             if choice.get("finish_reason"):
                 self._unfinished.discard(index)
-            elif isinstance(delta, dict):
+            elif weight is not None:
                 self._unfinished.add(index)
-            if isinstance(delta, dict):
-                self._completion_weight += message_weight(delta)
+            self._completion_weight += weight or 0.0
+
+    def _weight(self, choice: dict[str, Any]) -> float | None:
+        """Tokens in what a choice adds to the answer; None for a choice that adds nothing, as an annotation."""
+        delta = choice.get("delta")
+        return message_weight(delta) if isinstance(delta, dict) else None
+
+
+class TextEvents(ChatEvents):
+    """One stream of a text completion, whose choices hold `text`."""
+
+    object_name = "text_completion"
+    empty_choice: ClassVar[dict[str, Any]] = {"index": 0, "text": ""}
+
+    def _weight(self, choice: dict[str, Any]) -> float | None:
+        text = choice.get("text")
+        return text_weight(text) if isinstance(text, str) else None
 
 
 def _choices(chunk: dict[str, Any]) -> list[Any]:

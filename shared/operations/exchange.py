@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import httpx
 
+from shared.catalog.parameters import apply
+from shared.catalog.policy import requested
 from shared.errors import ContentFiltered, Replay, SpillwayError
 from shared.operations.operation import Call, Proxied
 from shared.routing import attempts
@@ -19,6 +21,7 @@ from shared.settings import Settings
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import Outgoing, UpstreamClient
+from shared.upstream.content import close_files
 from shared.upstream.deployment import Deployment
 from shared.upstream.ratelimit import route_headers
 from shared.usage.usage import Usage
@@ -59,6 +62,11 @@ class Exchange:
         self.record.owned = True
 
     @property
+    def speaks_events(self) -> bool:
+        """Whether the answer is an event stream, in which silence can be filled and a failure told."""
+        return self.call.stream and self.operation.speaks_events(self.call)
+
+    @property
     def total_s(self) -> float:
         """Seconds for a whole answer: the request's own limit, else the longest of its deployments'."""
         if self.call.timeout_s is not None:
@@ -89,17 +97,42 @@ class Exchange:
     async def send(self, attempt: Attempt) -> httpx.Response:
         """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError."""
         deployment = attempt.deployment
+        call = self._shaped(attempt)
+        operation = self.operation
         outgoing = Outgoing(
-            operation=self.name,
-            path=self.operation.upstream_path,
-            body=self.operation.encode(self.call, deployment),
+            operation=operation.catalog or self.name,
+            path=operation.upstream_path,
+            content=operation.encode(call, deployment) if operation.method == "POST" else None,
             entry_id=attempt.entry_id,
-            stream=self.call.stream,
+            accept=self._accept,
             first_byte_s=self.call.timeout_s if self.call.timeout_s is not None else self._first_byte_s(deployment),
+            method=operation.method,
+            ids=call.ids,
+            query=call.query,
+            bound=self.call.resource is not None,
         )
-        response = await self.client.send(deployment, outgoing)
+        try:
+            response = await self.client.send(deployment, outgoing)
+        except SpillwayError as failure:
+            if operation.scrub is not None:
+                failure.message = operation.scrub(call, failure.message)
+            raise
         self.response_headers = response.headers
         return response
+
+    def sent(self, attempt: Attempt) -> Call:
+        """The call as it was sent: bound to the resource of the attempt's deployment."""
+        return replace(self.call, resource=attempt.deployment.resource_tag)
+
+    def _shaped(self, attempt: Attempt) -> Call:
+        """The call as the deployment's model takes it. Raises BadRequest for what the model does not take."""
+        deployment = attempt.deployment
+        body, policy = requested(self.call.body, deployment.parameters)
+        name = self.operation.catalog or self.name
+        applied = apply(body, name, deployment.capability, policy, self.call.model)
+        attempt.simulates_stream = applied.simulate_stream
+        stream = self.call.stream and not applied.simulate_stream
+        return replace(self.sent(attempt), body=applied.body, stream=stream)
 
     def reply_headers(self) -> dict[str, str]:
         """Headers of the answer that the serving attempt decides; hosts and upstream ids are not among them."""
@@ -116,7 +149,7 @@ class Exchange:
 
     def estimate(self, completion_tokens: int) -> Usage:
         """Usage of an answer that never told its own."""
-        return Usage(self.operation.prompt_tokens(self.call), completion_tokens, source="estimated")
+        return replace(self.operation.estimate(self.call), completion=completion_tokens)
 
     def first_byte(self) -> None:
         """The first data of the answer is on its way to the client."""
@@ -161,8 +194,15 @@ class Exchange:
         if last is not None:
             record.deployment, record.deployment_id = last.deployment.label, last.deployment.id
         record.duration_ms = round((time.monotonic() - self.started) * 1000, 3)
+        close_files(self.call.files)
         call_ended(record)
         self.on_close()
+
+    @property
+    def _accept(self) -> str:
+        if self.speaks_events:
+            return "text/event-stream"
+        return "application/json" if self.operation.replies_json and not self.call.stream else "*/*"
 
     def _first_byte_s(self, deployment: Deployment) -> float:
         return deployment.timeouts.first_byte_s if self.call.stream else deployment.timeouts.total_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -13,8 +13,8 @@ from shared.errors import StreamBroken, UpstreamFailed, UpstreamNoReply
 from shared.operations.exchange import Exchange
 from shared.operations.operation import EventTranslator
 from shared.routing.attempts import Attempt
-from shared.upstream.sse import EventTooLarge, Framer
-from shared.upstream.transport import chunks_of, close
+from shared.upstream.sse import EventTooLarge
+from shared.upstream.transport import chunks_of, close, read
 
 log = logging.getLogger("spillway")
 
@@ -29,7 +29,6 @@ class OpenStream:
     attempt: Attempt
     response: httpx.Response
     chunks: AsyncIterator[bytes]
-    framer: Framer
     translator: EventTranslator
     first: bytes = b""
     at_end: bool = False
@@ -45,7 +44,7 @@ class OpenStream:
     def translate(self, chunk: bytes) -> bytes:
         """What the client gets of `chunk`. Stops at the upstream's end or error. Raises StreamBroken."""
         try:
-            events = self.framer.feed(chunk)
+            events = self.translator.splitter.feed(chunk)
         except EventTooLarge as error:
             raise StreamBroken("The model sent an event that is too large.") from error
         translator = self.translator
@@ -82,7 +81,10 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     is the stream's: what was generated is billed.
     """
     response = await exchange.send(attempt)
-    stream = OpenStream(attempt, response, chunks_of(response), Framer(), exchange.operation.translator(exchange.call))
+    operation = exchange.operation
+    assert operation.translator is not None
+    chunks = _simulated(response, attempt, operation.simulate) if attempt.simulates_stream else chunks_of(response)
+    stream = OpenStream(attempt, response, chunks, operation.translator(exchange.sent(attempt)))
     opened = False
     try:
         await _read_beginning(stream, exchange.settings.hold_back_s)
@@ -95,6 +97,13 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
             await stream.close()
 
 
+async def _simulated(
+    response: httpx.Response, attempt: Attempt, simulate: Callable[[bytes], bytes]
+) -> AsyncIterator[bytes]:
+    """A whole answer as the bytes of a stream, for the few models that cannot stream (o1)."""
+    yield simulate(await read(response, idle_s=attempt.deployment.timeouts.idle_s))
+
+
 async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + hold_back_s
@@ -105,12 +114,15 @@ async def _read_beginning(stream: OpenStream, hold_back_s: float) -> None:
         stream.pending = pending
         await asyncio.wait({pending}, timeout=deadline - loop.time())
         if not pending.done():
+            stream.first += translator.release()
             return
         stream.pending = None
         try:
             chunk = pending.result()
         except StreamBroken as error:
             raise UpstreamNoReply("The model's answer broke off before it began.") from error
+        if chunk is None and translator.whole:
+            return
         if chunk is None:
             raise UpstreamFailed("The model's answer ended before it began.")
         stream.first += stream.translate(chunk)

@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from shared.callers.caller import Caller
 from shared.errors import Replay, SpillwayError
-from shared.operations.reply import BufferedReply
+from shared.operations.health import Health
+from shared.operations.reply import BufferedReply, Reply
+from shared.operations.simulated import streamed_completion
+from shared.operations.speech_store import SpeechStore
 from shared.routing.router import Router
+from shared.seal import Seal
+from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
 from shared.usage.usage import Usage
+
+BodyKind = Literal["json", "form", "none"]
+Query = tuple[tuple[str, str], ...]
+"""Names and values of a query string, in order; a name may come more than once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What a request says, before an operation has looked at it.
+
+    `path_model` is the deployment of an Azure-style path. `body` is the JSON object, or a form's fields (a field
+    that came twice is a list); `files` are the form's files. `ids` are what stands for the braces of the path, as
+    the client wrote it; `query` is the query string. `seal` seals and opens ids for this caller.
+    """
+
+    call_id: str
+    caller: Caller
+    path_model: str | None
+    body: dict[str, Any]
+    seal: Seal
+    files: tuple[FormFile, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Query = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One parsed request. `body` is the client's JSON without what was meant for the gateway; never changed.
+    """One parsed request. `body` is the client's own without what was meant for the gateway; never changed.
 
-    `timeout_s` is the request's own limit in seconds, None for the deployment's.
+    `model` is "" where an id alone says what is meant. `timeout_s` is the request's own limit in seconds, None for
+    the deployment's. `ids` and `query` go into the upstream's address. `resource` is the tag of the resource that
+    the call is bound to by an id it carries, and, once it is sent, of the one that it was sent to. `seal` makes ids
+    for the reply.
     """
 
     call_id: str
@@ -26,7 +57,20 @@ class Call:
     model: str
     body: dict[str, Any]
     stream: bool
+    seal: Seal
     timeout_s: float | None = None
+    files: tuple[FormFile, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Query = ()
+    resource: bytes | None = None
+
+
+class Splitter(Protocol):
+    """Cuts an upstream's bytes into what a translator is fed. Raises EventTooLarge."""
+
+    def feed(self, chunk: bytes) -> list[bytes]: ...
+
+    def flush(self) -> bytes: ...
 
 
 class EventTranslator(Protocol):
@@ -34,18 +78,27 @@ class EventTranslator(Protocol):
 
     `feed` is called once per event and gives the bytes to forward, perhaps none. `began`: the client has been given
     a data event, so failing over is no longer possible. `ended`: the upstream said that it is done. `error`: the
-    upstream reported a failure in an event, and nothing more is to be fed. `finish` is called once, after the last
-    event of an answer that is whole: what was kept back.
+    upstream reported a failure in an event, and nothing more is to be fed. `failure`: the upstream's own last event
+    said so and was forwarded, so that the client needs no other. `release` is called when the beginning has been held
+    back long enough: what was kept of it. `finish` is called once, after the last event of an answer that is whole:
+    what was kept back to its end. `closing` is the protocol's last event, if it has one. `splitter` cuts the bytes.
     """
 
     began: bool
     ended: bool
     error: SpillwayError | None
+    failure: SpillwayError | None
     usage: Usage | None
+    splitter: Splitter
 
     def feed(self, event: bytes) -> bytes: ...
 
+    def release(self) -> bytes: ...
+
     def finish(self) -> bytes: ...
+
+    @property
+    def closing(self) -> bytes: ...
 
     @property
     def whole(self) -> bool:
@@ -61,34 +114,55 @@ class Proxied:
     """How an operation is carried to a deployment.
 
     `modes`: values of `model_info.mode` it serves (an entry without a mode serves any). `providers`: route prefixes
-    it serves. `parse` makes a Call of the client's JSON, raising BadRequest; `encode` makes the body for one
-    deployment. `usage` reads a buffered reply's JSON. `prompt_tokens` estimates a call's prompt and
-    `completion_tokens` a reply, where the upstream told no usage. `replay`: after which kinds of failure another
-    deployment may be tried.
+    it serves. `parse` makes a Call of a request, raising BadRequest; `encode` makes the body for one deployment.
+    `usage` reads a whole reply's JSON ({} when the reply is not JSON, which `replies_json` False allows). `estimate`
+    is a call's usage before its answer, and `completion_tokens` what a reply adds, where the upstream told no usage.
+    `translator` is for streamed answers, which `speaks_events` tells from plain bytes; `simulate` makes the bytes of a
+    stream from a whole answer, for models that cannot stream. `replay`: after which kinds of failure another
+    deployment may be tried. `method` is the upstream's, `catalog` the operation's name in
+    shared.catalog.api_versions where it differs from its own. Where ids belong to a resource, `seal` replaces those
+    in a whole reply's JSON, in place, and says whether there were any; `scrub` does so in the text of an error.
+    `failed` is the failure that a reply's JSON stands for although its status is 200.
     """
 
     upstream_path: str
     modes: frozenset[str]
     providers: frozenset[str]
-    parse: Callable[[str, Caller, str | None, dict[str, Any]], Call]
-    encode: Callable[[Call, Deployment], bytes]
+    billing_unit: str
+    parse: Callable[[Incoming], Call]
+    encode: Callable[[Call, Deployment], Content]
     usage: Callable[[Any], Usage | None]
-    translator: Callable[[Call], EventTranslator]
-    prompt_tokens: Callable[[Call], int]
+    estimate: Callable[[Call], Usage]
     completion_tokens: Callable[[dict[str, Any]], int]
+    translator: Callable[[Call], EventTranslator] | None = None
+    simulate: Callable[[bytes], bytes] = streamed_completion
+    speaks_events: Callable[[Call], bool] = lambda call: True
+    body: BodyKind = "json"
+    body_bytes_max: int | None = None
+    replies_json: bool = True
     replay: frozenset[Replay] = frozenset({Replay.FREELY, Replay.FAILED})
+    method: str = "POST"
+    catalog: str | None = None
+    seal: Callable[[Call, dict[str, Any]], bool] | None = None
+    failed: Callable[[Call, dict[str, Any]], SpillwayError | None] | None = None
+    scrub: Callable[[Call, str], str] | None = None
 
 
 Answer = Callable[[Router, Caller, Mapping[str, str]], BufferedReply]
+HealthAnswer = Callable[[Health, Mapping[str, str]], Awaitable[BufferedReply]]
+"""Takes the query of the request; the caller, where one is needed, holds the master key."""
+SpeechAnswer = Callable[[SpeechStore, Seal, Mapping[str, str]], Awaitable[Reply]]
+"""Takes what the caller may open, and the path's parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One endpoint of the API and its rules; the routes, their spellings and the docs are made from this.
 
-    `name` is the function's name, which orders the routes in the host. `path` is the canonical one, below `/v1/`,
-    without a leading slash; `{id}` is one segment and `{*id}` the rest. `deployment_scoped`: also under
-    `/openai/deployments/{deployment}/` and `/engines/{model}/`. Either `proxied` or `answer` is set.
+    `name` is the function's name, which orders the routes in the host. `path` is the canonical one, below `root`,
+    without a leading slash; `{id}` is one segment and `{*id}` the rest. `root` "" is for what is no part of OpenAI's
+    API and has no other spelling than `aliases`. `deployment_scoped`: also under `/openai/deployments/{deployment}/`
+    and `/engines/{model}/`. `open`: no key is asked for. One of `proxied`, `answer`, `health` and `speech` is set.
     """
 
     name: str
@@ -98,8 +172,13 @@ class Operation:
     deployment_scoped: bool = False
     proxied: Proxied | None = None
     answer: Answer | None = field(default=None)
+    health: HealthAnswer | None = field(default=None)
+    speech: SpeechAnswer | None = field(default=None)
+    root: str = "v1"
+    aliases: tuple[str, ...] = ()
+    open: bool = False
 
     @property
     def route(self) -> str:
         """The route template of its trigger."""
-        return f"v1/{self.path}"
+        return f"{self.root}/{self.path}" if self.root else self.path

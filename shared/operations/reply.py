@@ -20,8 +20,8 @@ class BufferedReply:
 
 
 class StreamRun(Protocol):
-    """Writes a stream. Called once; returns when the last byte is written. Does not raise for upstream failures:
-    once headers are out, a failure is an event of the stream."""
+    """Writes a stream. Called once; returns when the last byte is written. A failure of the upstream is an event of
+    the stream; where the bytes are no events it is raised, and whoever owns the connection breaks it."""
 
     async def __call__(self, write: Write) -> None: ...
 

@@ -7,6 +7,8 @@
 /openai/deployments/{deployment}/extensions/chat/completions
 /openai/X?api-version=                   AzureOpenAI clients, the other operations
 /engines/{model}/X, /v1/engines/{model}/X
+
+An operation outside of /v1, such as /health, has its path and its aliases only.
 """
 
 from __future__ import annotations
@@ -35,14 +37,17 @@ class Spellings:
     """Finds the operation of a path; built once from the table."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
-        self._shapes = [(operation, _regex(operation.path)) for operation in operations]
+        table = tuple(operations)
+        self._shapes = [(one, _regex(one.path)) for one in table if one.root]
+        self._apart = [(one, _regex(path)) for one in table if not one.root for path in (one.path, *one.aliases)]
 
     def match(self, method: str, path: str) -> Match:
         """The operation that `method` on the (decoded) `path` means. Raises UnknownPath or MethodNotAllowed."""
         clean = path.strip("/")
         allowed: list[str] = []
-        for tail, model, scoped in _readings(clean):
-            for operation, shape in self._shapes:
+        readings = [(self._apart, clean, None, False), *((self._shapes, *reading) for reading in _readings(clean))]
+        for shapes, tail, model, scoped in readings:
+            for operation, shape in shapes:
                 found = shape.fullmatch(tail)
                 if found is None or (scoped and not operation.deployment_scoped):
                     continue
@@ -67,7 +72,7 @@ def _readings(path: str) -> list[tuple[str, str | None, bool]]:
             # The model may contain slashes (the host decodes %2F): every split is a reading, the shortest tail last.
             parts = path[len(prefix) :].split("/")
             readings = [("/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))]
-            return [(_EXTENSIONS.sub("", tail), model, True) for model, tail in readings if model]
+            return [(_EXTENSIONS.sub("", tail), model, True) for model, tail in readings if all(model.split("/"))]
     return [(path, None, False)]
 
 

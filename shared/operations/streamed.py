@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 
 import orjson
 
@@ -26,7 +27,7 @@ from shared.operations.exchange import Exchange
 from shared.operations.opening import OpenStream, open_stream, read_tail
 from shared.operations.reply import StreamedReply, Write
 from shared.operations.watch import StreamLimits, Watch
-from shared.upstream.sse import DONE, comment, event
+from shared.upstream.sse import comment, event
 from shared.usage.usage import Usage
 
 log = logging.getLogger("spillway")
@@ -43,8 +44,10 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
     """
     opening = exchange.start(open_stream(exchange), "stream opening")
     stream = StreamedCall(exchange, client, opening)
+    # Silence can be filled in an event stream alone; other bytes are waited for as a whole answer is.
+    silence_s = exchange.keepalive_s if exchange.speaks_events else exchange.settings.edge_timeout_s
     try:
-        opened = await client.outlasts(opening, exchange.keepalive_s)
+        opened = await client.outlasts(opening, silence_s)
     except asyncio.CancelledError:
         client.leave()
         exchange.abandoned = True
@@ -57,13 +60,25 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
             exchange.fail(failure if isinstance(failure, SpillwayError) else InternalError("The gateway failed."))
             exchange.close()
             raise
-        return StreamedReply(stream.run, exchange.reply_headers())
+        return StreamedReply(stream.run, exchange.reply_headers(), media_type=_media_type(exchange))
     if client.gone:
         exchange.abandoned = True
         exchange.supervisor.start(stream.run(_nowhere), "drain")
         raise ClientClosedRequest("The client closed the request.")
+    if not exchange.speaks_events:
+        exchange.abandoned = True
+        exchange.supervisor.start(stream.run(_nowhere), "drain")
+        client.leave()
+        raise UpstreamTimeout(f"The model did not begin to answer within {silence_s:g} seconds.")
     stream.early = True
     return StreamedReply(stream.run, {})
+
+
+def _media_type(exchange: Exchange) -> str:
+    headers = exchange.response_headers
+    if exchange.speaks_events or headers is None:
+        return "text/event-stream"
+    return str(headers.get("content-type", "application/octet-stream"))
 
 
 class StreamedCall:
@@ -81,7 +96,8 @@ class StreamedCall:
     async def run(self, write: Write) -> None:
         """Writes the stream until its end; what goes wrong is told in the stream, and recorded."""
         exchange = self._exchange
-        limits = StreamLimits(exchange.keepalive_s, exchange.settings.stream_total_s, exchange.drain_s)
+        keepalive_s = exchange.keepalive_s if exchange.speaks_events else math.inf
+        limits = StreamLimits(keepalive_s, exchange.settings.stream_total_s, exchange.drain_s)
         self._task, self._write = asyncio.current_task(), write
         watch = Watch(limits, self._keep_alive, self._cancel)
         self._watch = watch
@@ -122,7 +138,7 @@ class StreamedCall:
             chunk = await stream.next()
             if chunk is None:
                 stream.at_end = True
-                left = stream.framer.flush()
+                left = translator.splitter.flush()
                 if left.strip():
                     await self._send(translator.feed(left + b"\n\n"))
                 return
@@ -140,9 +156,11 @@ class StreamedCall:
         closing = translator.finish()
         if self.early:
             closing += comment("spillway " + orjson.dumps(exchange.reply_headers()).decode())
-        await self._send(closing + event(DONE))
+        await self._send(closing + translator.closing)
         if self._client.gone:
             exchange.record.outcome = "disconnected"
+        if translator.failure is not None:
+            exchange.fail(translator.failure)
         stream.attempt.end()
         if not stream.at_end:
             stream.at_end = True
@@ -155,6 +173,8 @@ class StreamedCall:
             exchange.settle(self._usage(stream))
             exchange.record.outcome = "broken"
         exchange.fail(failure)
+        if not exchange.speaks_events and not self._client.gone:
+            raise failure  # the connection breaks: nothing else tells a reader of plain bytes that some are missing
         try:
             async with asyncio.timeout(LAST_WORD_S):
                 await self._send(event(failure.body()))

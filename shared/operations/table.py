@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from shared.operations import responses, responses_stored
+from shared.operations.audio import SPEECH, TRANSCRIPTION, TRANSLATION
 from shared.operations.chat import CHAT
+from shared.operations.completions import COMPLETION
+from shared.operations.embeddings import EMBEDDING
+from shared.operations.health import liveliness, readiness, report
+from shared.operations.images import EDIT, GENERATION
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
+from shared.operations.speech import retrieve as retrieve_speech
 
 CHAT_COMPLETIONS = Operation(
     name="chat_completions",
@@ -14,11 +21,172 @@ CHAT_COMPLETIONS = Operation(
     deployment_scoped=True,
     proxied=CHAT,
 )
+COMPLETIONS = Operation(
+    name="completions",
+    method="POST",
+    path="completions",
+    summary="Text completion, streamed or whole, for instruct models",
+    deployment_scoped=True,
+    proxied=COMPLETION,
+)
+EMBEDDINGS = Operation(
+    name="embeddings",
+    method="POST",
+    path="embeddings",
+    summary="Embeddings of strings or tokens, as floats or base64",
+    deployment_scoped=True,
+    proxied=EMBEDDING,
+)
+IMAGES_GENERATIONS = Operation(
+    name="images_generations",
+    method="POST",
+    path="images/generations",
+    summary="Images from a prompt, whole or streamed with partial images",
+    deployment_scoped=True,
+    proxied=GENERATION,
+)
+IMAGES_EDITS = Operation(
+    name="images_edits",
+    method="POST",
+    path="images/edits",
+    summary="Images from images and a prompt, whole or streamed with partial images",
+    deployment_scoped=True,
+    proxied=EDIT,
+)
+AUDIO_SPEECH = Operation(
+    name="audio_speech",
+    method="POST",
+    path="audio/speech",
+    summary="Speech from text, streamed as it is made",
+    deployment_scoped=True,
+    proxied=SPEECH,
+)
+AUDIO_SPEECH_RETRIEVE = Operation(
+    name="audio_speech_retrieve",
+    method="GET",
+    path="audio/speech/{id}",
+    summary="Speech that was made, once more",
+    speech=retrieve_speech,
+)
+AUDIO_TRANSCRIPTIONS = Operation(
+    name="audio_transcriptions",
+    method="POST",
+    path="audio/transcriptions",
+    summary="Text from speech, whole or streamed, in every format",
+    deployment_scoped=True,
+    proxied=TRANSCRIPTION,
+)
+AUDIO_TRANSLATIONS = Operation(
+    name="audio_translations",
+    method="POST",
+    path="audio/translations",
+    summary="English text from speech",
+    deployment_scoped=True,
+    proxied=TRANSLATION,
+)
+RESPONSES_CREATE = Operation(
+    name="responses_create",
+    method="POST",
+    path="responses",
+    summary="A response, whole, streamed or in the background",
+    proxied=responses.CREATE,
+)
+RESPONSES_COMPACT = Operation(
+    name="responses_compact",
+    method="POST",
+    path="responses/compact",
+    summary="A conversation, made shorter",
+    proxied=responses.COMPACT,
+)
+RESPONSES_INPUT_TOKENS = Operation(
+    name="responses_input_tokens",
+    method="POST",
+    path="responses/input_tokens",
+    summary="How many tokens a request's input is",
+    proxied=responses.INPUT_TOKENS,
+)
+RESPONSES_RETRIEVE = Operation(
+    name="responses_retrieve",
+    method="GET",
+    path="responses/{id}",
+    summary="A response, or its stream once more",
+    proxied=responses_stored.RETRIEVE,
+)
+RESPONSES_DELETE = Operation(
+    name="responses_delete",
+    method="DELETE",
+    path="responses/{id}",
+    summary="Deletes a response",
+    proxied=responses_stored.DELETE,
+)
+RESPONSES_CANCEL = Operation(
+    name="responses_cancel",
+    method="POST",
+    path="responses/{id}/cancel",
+    summary="Cancels a response in the background",
+    proxied=responses_stored.CANCEL,
+)
+RESPONSES_INPUT_ITEMS = Operation(
+    name="responses_input_items",
+    method="GET",
+    path="responses/{id}/input_items",
+    summary="What a response was made from",
+    proxied=responses_stored.INPUT_ITEMS,
+)
 MODELS_LIST = Operation(
     name="models_list", method="GET", path="models", summary="The models of the configuration", answer=list_models
 )
 MODELS_RETRIEVE = Operation(
     name="models_retrieve", method="GET", path="models/{*id}", summary="One model", answer=retrieve_model
 )
+HEALTH = Operation(
+    name="health",
+    method="GET",
+    path="health",
+    root="",
+    summary="Every deployment, checked by what it is for; `?model=` for one",
+    health=report,
+)
+HEALTH_LIVELINESS = Operation(
+    name="health_liveliness",
+    method="GET",
+    path="health/liveliness",
+    root="",
+    aliases=("health/liveness",),
+    summary="The app answers; no key is needed",
+    health=liveliness,
+    open=True,
+)
+HEALTH_READINESS = Operation(
+    name="health_readiness",
+    method="GET",
+    path="health/readiness",
+    root="",
+    summary="The app takes calls, or 503; no key is needed",
+    health=readiness,
+    open=True,
+)
 
-OPERATIONS: tuple[Operation, ...] = (CHAT_COMPLETIONS, MODELS_LIST, MODELS_RETRIEVE)
+OPERATIONS: tuple[Operation, ...] = (
+    CHAT_COMPLETIONS,
+    COMPLETIONS,
+    EMBEDDINGS,
+    IMAGES_GENERATIONS,
+    IMAGES_EDITS,
+    AUDIO_SPEECH,
+    AUDIO_SPEECH_RETRIEVE,
+    AUDIO_TRANSCRIPTIONS,
+    AUDIO_TRANSLATIONS,
+    RESPONSES_CREATE,
+    RESPONSES_COMPACT,
+    RESPONSES_INPUT_TOKENS,
+    RESPONSES_RETRIEVE,
+    RESPONSES_DELETE,
+    RESPONSES_CANCEL,
+    RESPONSES_INPUT_ITEMS,
+    MODELS_LIST,
+    MODELS_RETRIEVE,
+    HEALTH,
+    HEALTH_LIVELINESS,
+    HEALTH_READINESS,
+)

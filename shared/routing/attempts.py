@@ -18,12 +18,16 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Attempt:
-    """One send of a call to a deployment. `number` counts from 1."""
+    """One send of a call to a deployment. `number` counts from 1.
+
+    `simulates_stream`: the model cannot stream, so its whole answer is made into a stream.
+    """
 
     entry_id: str
     number: int
     deployment: Deployment
     router: Router
+    simulates_stream: bool = False
     _open: bool = field(default=True, repr=False)
 
     def end(self) -> None:

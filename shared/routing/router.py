@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from shared.config import Config
 from shared.config.entry import Entry, Match
-from shared.errors import BadRequest, ModelNotFound
+from shared.errors import BadRequest, ModelNotFound, NotFound
 from shared.upstream.deployment import Deployment
 
 COOLDOWN_MS = 5_000
@@ -55,10 +55,11 @@ class Router:
         return [self._deployment(match) for match in matches]
 
     def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str]) -> list[Deployment]:
-        """The group's deployments that can do this kind of operation. Raises ModelNotFound or BadRequest."""
-        group = self.group(model)
+        """The group's deployments that can do this kind of operation; of all deployments, perhaps none, when `model`
+        is "". Raises ModelNotFound or BadRequest."""
+        group = self.group(model) if model else self._every_deployment()
         able = [one for one in group if one.provider in providers and (one.mode is None or one.mode in modes)]
-        if not able:
+        if not able and model:
             kind = next((one.mode for one in group if one.mode is not None), "completion")
             raise BadRequest(
                 f"The model `{model}` cannot do this operation: it is configured for {kind}.",
@@ -66,6 +67,23 @@ class Router:
                 code="model_not_supported",
             )
         return able
+
+    def bound(self, candidates: Sequence[Deployment], resource: bytes, model: str) -> list[Deployment]:
+        """Those of the candidates for `model` that are of the resource with this tag. Raises BadRequest, NotFound."""
+        found = [one for one in candidates if one.resource_tag == resource]
+        if found:
+            return found
+        if model and any(one.resource_tag == resource for one in self._every_deployment()):
+            raise BadRequest(
+                f"The request carries an id or encrypted content of a resource that does not serve `{model}`.",
+                param="model",
+                code="model_not_at_resource",
+            )
+        raise NotFound("What the id stands for was made by a resource that is no longer configured here.")
+
+    def _every_deployment(self) -> list[Deployment]:
+        """One for each entry; of a wildcard entry one without a name, which is enough to reach its resource."""
+        return [self._deployment(Match(entry, entry.model)) for entry in self._config.entries]
 
     def in_order(self, candidates: Sequence[Deployment]) -> list[Deployment]:
         """The candidates in the order to try: cooling ones last, then `order`, then the least busy for its weight."""

@@ -18,6 +18,7 @@ from shared.errors import (
     ContentFiltered,
     ContextLengthExceeded,
     DeploymentNotFound,
+    NotFound,
     PayloadTooLarge,
     RateLimited,
     SpillwayError,
@@ -80,6 +81,10 @@ def _bad_request(error: ErrorFields, message: str) -> SpillwayError:
     return BadRequest(message, **_details(error))
 
 
+def _gone(error: ErrorFields, message: str) -> SpillwayError:
+    return NotFound(message, param=_text(error.get("param")))
+
+
 def _failed(error: ErrorFields, message: str) -> SpillwayError:
     return UpstreamFailed("The model's deployment failed.")
 
@@ -103,6 +108,23 @@ _BY_CODE: dict[str, _Build] = {
     "InternalServerError": _failed,
     "ServiceUnavailable": _unavailable,
     "Timeout": _late,
+    # Of a response that failed (openai-python types/responses/response_error.py): the input is to blame.
+    "invalid_prompt": _bad_request,
+    "invalid_image": _bad_request,
+    "invalid_image_format": _bad_request,
+    "invalid_base64_image": _bad_request,
+    "invalid_image_url": _bad_request,
+    "image_too_large": _bad_request,
+    "image_too_small": _bad_request,
+    "image_parse_error": _bad_request,
+    "image_content_policy_violation": _filtered,
+    "invalid_image_mode": _bad_request,
+    "image_file_too_large": _bad_request,
+    "unsupported_image_media_type": _bad_request,
+    "empty_image_file": _bad_request,
+    "failed_to_download_image": _bad_request,
+    "image_file_not_found": _bad_request,
+    "invalid_request_error": _bad_request,
 }
 
 _BY_STATUS: dict[int, _Build] = {
@@ -124,11 +146,17 @@ _BY_STATUS: dict[int, _Build] = {
 _STATUS_FIRST = frozenset({401, 403, 429, 503})
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes, now: float) -> SpillwayError:
-    """The error that an upstream answer other than 2xx stands for; `now` in Unix seconds."""
+def error_of(status: int, headers: Mapping[str, str], body: bytes, now: float, *, bound: bool = False) -> SpillwayError:
+    """The error that an upstream answer other than 2xx stands for; `now` in Unix seconds.
+
+    `bound`: the request named a thing of the resource, so a 404 may say that it is gone. One for an unknown path or
+    api-version has the code 404.
+    """
     fields = _fields(body)
     code = _code(fields)
     build = _BY_STATUS[status] if status in _STATUS_FIRST else _BY_CODE.get(code) or _BY_STATUS.get(status, _failed)
+    if bound and status == 404 and code not in _BY_CODE and code != "404":
+        build = _gone
     error = build(fields, scrub(_text(fields.get("message")) or f"The model's deployment answered {status}."))
     error.retry_after_ms = retry_after_ms(headers, now)
     return error

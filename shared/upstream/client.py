@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import httpx
 
-from shared.errors import DeploymentNotFound, SpillwayError, UpstreamMisconfigured, UpstreamUnreachable
+from shared.errors import BadRequest, DeploymentNotFound, SpillwayError, UpstreamMisconfigured, UpstreamUnreachable
 from shared.upstream.answers import error_of, operator_reason
+from shared.upstream.content import Content, request
 from shared.upstream.deployment import Deployment
-from shared.upstream.transport import close, read, send
+from shared.upstream.transport import close, create_transport, read, send
 
 log = logging.getLogger("spillway")
 
+PUBLIC_MAX = 100
+"""Connections to addresses that callers chose."""
 ERROR_BYTES_MAX = 1024 * 1024
 ERROR_IDLE_S = 10.0
 COMPLAINT_PAUSE_S = 60.0
@@ -25,24 +29,37 @@ COMPLAINTS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One request to a deployment: `operation` and its `path` below the surface, a JSON body, seconds to wait.
+    """One request to a deployment: `operation` and its `path` below the surface, its content, seconds to wait.
 
-    `entry_id` goes along as `x-ms-client-request-id`, so that Azure's logs and our records can be joined.
+    `ids` fill the braces of the path, `query` is added to the address. `bound`: the request names a thing of the
+    resource, so that a 404 is about that. `entry_id` goes along as `x-ms-client-request-id`, so that Azure's logs and
+    our records can be joined.
     """
 
     operation: str
     path: str
-    body: bytes
+    content: Content | None
     entry_id: str
-    stream: bool
+    accept: str
     first_byte_s: float
+    method: str = "POST"
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Sequence[tuple[str, str]] = ()
+    bound: bool = False
 
 
 class UpstreamClient:
-    """Speaks to every deployment over one pool of connections. Belongs to the running event loop."""
+    """Speaks to every deployment over one pool of connections, and over `public`, which reaches public addresses only,
+    where a caller chose the address. Belongs to the running event loop."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        public: Callable[[], httpx.AsyncBaseTransport] = lambda: create_transport(PUBLIC_MAX, public_only=True),
+    ) -> None:
         self._transport = transport
+        self._make_public = public
+        self._public: httpx.AsyncBaseTransport | None = None
         self._complained_at: dict[str, float] = {}
 
     async def send(self, deployment: Deployment, outgoing: Outgoing) -> httpx.Response:
@@ -64,7 +81,9 @@ class UpstreamClient:
         if response.is_success:
             return response
         answer = await _refusal(response)
-        error = error_of(response.status_code, response.headers, answer, time.time())
+        error = error_of(response.status_code, response.headers, answer, time.time(), bound=outgoing.bound)
+        if deployment.of_client and isinstance(error, UpstreamMisconfigured):
+            raise BadRequest("The model's deployment refuses the credentials of this request.", code="invalid_api_key")
         if isinstance(error, UpstreamMisconfigured | DeploymentNotFound):
             self._complain(deployment, f"is refused: {operator_reason(response.status_code, answer)}")
         raise error
@@ -72,22 +91,29 @@ class UpstreamClient:
     async def close(self) -> None:
         """Closes every connection."""
         await self._transport.aclose()
+        if self._public is not None:
+            await self._public.aclose()
+
+    def _transport_for(self, deployment: Deployment) -> httpx.AsyncBaseTransport:
+        if not deployment.public_only:
+            return self._transport
+        if self._public is None:
+            self._public = self._make_public()
+        return self._public
 
     async def _once(self, deployment: Deployment, outgoing: Outgoing, credential: tuple[str, str]) -> httpx.Response:
         name, value = credential
         headers = {
             name: value,
-            "content-type": "application/json",
-            "accept": "text/event-stream" if outgoing.stream else "application/json",
+            "accept": outgoing.accept,
             "accept-encoding": "identity",
             "user-agent": "spillway",
             "x-ms-client-request-id": outgoing.entry_id,
         }
-        url = deployment.url(outgoing.operation, outgoing.path)
-        request = httpx.Request("POST", url, headers=headers, content=outgoing.body)
+        url = deployment.url(outgoing.operation, outgoing.path, outgoing.ids, outgoing.query)
         return await send(
-            self._transport,
-            request,
+            self._transport_for(deployment),
+            request(outgoing.method, url, headers, outgoing.content),
             connect_s=deployment.timeouts.connect_s,
             first_byte_s=outgoing.first_byte_s,
         )

@@ -117,6 +117,9 @@ class EntraToken:
         try:
             async with asyncio.timeout(SIGN_IN_TIMEOUT_S):
                 token = await sign_in()
+                if self._token is not None and token.value == self._token.value:
+                    # azure-identity hides a renewal that failed, and gives out its cached token again.
+                    token = await self._fresh_sign_in()
         except Exception as error:
             self._renew_at = self._clock() + REFRESH_PAUSE_S
             reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)

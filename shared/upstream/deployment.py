@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.catalog.api_versions import FORCED, Effective, effective
+from shared.catalog.capabilities import Capability, resolve
+from shared.catalog.policy import ParameterPolicy
 from shared.config import Match, Policy, Provider, Timeouts
+from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
 from shared.ids import deployment_id, resource_id
+from shared.seal import tag
 from shared.upstream.credentials import Credential
 from shared.upstream.endpoint import Endpoint
+
+log = logging.getLogger("spillway")
+
+_IMAGES = frozenset({"images_generations", "images_edits"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,8 +26,10 @@ class Deployment:
     """`model_name` is what callers ask for, `name` the deployment at its resource, `label` its name in answers.
 
     `id` is model_info.id or made of resource and name. `mode` is model_info.mode, None when any operation may be
-    tried. `order` None comes last. `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1;
-    0 is for a deployment that serves only when every other one of its order cannot.
+    tried. `capability` is what its model takes, `parameters` what is done with the rest. `order` None comes last.
+    `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1; 0 is for a deployment that serves
+    only when every other one of its order cannot. `client_params` may come from the caller; `of_client` says that the
+    credential did, `public_only` that the address did, which then must be on the public internet.
     """
 
     model_name: str
@@ -28,11 +40,17 @@ class Deployment:
     endpoint: Endpoint
     credential: Credential
     timeouts: Timeouts
-    policy: Policy
+    version_policy: Policy
+    parameters: ParameterPolicy
+    capability: Capability
     mode: str | None
     base_model: str | None
     order: int | None
     weight: float
+    client_params: ClientParams = NO_CLIENT_PARAMS
+    of_client: bool = False
+    public_only: bool = False
+    speech_cache: bool = False
     _effective: dict[str, Effective] = field(default_factory=dict, repr=False)
     _urls: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
@@ -40,12 +58,25 @@ class Deployment:
     def label(self) -> str:
         return self.name
 
-    def url(self, operation: str, path: str) -> str:
-        """The address for `operation`, whose `path` is below the surface and holds no id."""
+    @property
+    def resource_tag(self) -> bytes:
+        """Stands for the resource inside a sealed id."""
+        return tag(self.resource_id)
+
+    def url(
+        self,
+        operation: str,
+        path: str,
+        ids: Mapping[str, str] | None = None,
+        query: Sequence[tuple[str, str]] = (),
+    ) -> str:
+        """The address for `operation`, whose `path` is below the surface; `ids` fill its braces."""
         known = self._urls.get((operation, path))
-        if known is None:
+        if known is None or ids or query:
             version = self._version(operation).version if self.endpoint.provider == "azure" else ""
-            known = self._urls[operation, path] = self.endpoint.url(path, self.name, version)
+            known = self.endpoint.url(path, self.name, version, ids, query)
+            if not ids and not query:
+                self._urls[operation, path] = known
         return known
 
     def supports(self, operation: str, forced_field: str) -> bool:
@@ -56,17 +87,28 @@ class Deployment:
         known = self._effective.get(operation)
         if known is None:
             # The retired /extensions path lives in 2023 previews only, which lack every field that is forced.
-            judged = f"{operation}_extensions" if self.endpoint.extensions else operation
+            chats = operation == "chat_completions"
+            judged = f"{operation}_extensions" if chats and self.endpoint.extensions else operation
             fields = FORCED.get(operation, ())
-            known = effective(self.endpoint.api_version, judged, self.policy, fields)
+            if operation in _IMAGES and not (self.capability.image is not None and self.capability.image.url):
+                fields = (*fields, "model:gpt-image")  # dall-e alone answers with links, and is retired
+            known = effective(self.endpoint.api_version, judged, self.version_policy, fields)
             self._effective[operation] = known
         return known
 
 
 def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> Deployment:
-    """The deployment that serves `match`."""
+    """The deployment that serves `match`. What its model can do is looked up here, and said when it was inferred."""
     entry = match.entry
     name = endpoint.deployment_for(match.model.deployment)
+    model = resolve(entry.base_model, name, match.model.family)
+    if model.how == "token":
+        log.warning(
+            "%s: the deployment %s is taken for %s by its name; set model_info.base_model to be sure.",
+            entry.label,
+            name,
+            model.name,
+        )
     resource = entry.resource or resource_id(endpoint.identity)
     return Deployment(
         model_name=entry.model_name,
@@ -77,9 +119,15 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         endpoint=endpoint,
         credential=credential,
         timeouts=entry.timeouts,
-        policy=entry.api_version_policy,
+        version_policy=entry.api_version_policy,
+        parameters=ParameterPolicy(
+            entry.drop_params, frozenset(entry.additional_drop_params), frozenset(entry.allowed_openai_params)
+        ),
+        capability=model.capability,
         mode=entry.mode,
         base_model=entry.base_model_name,
         order=entry.order,
+        speech_cache=entry.speech_cache,
         weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
+        client_params=entry.client_params,
     )

@@ -12,7 +12,7 @@ Accepted: a resource's root, any path prefix before it, and the portal's longer 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -99,7 +99,7 @@ class Endpoint:
         deployment: str,
         api_version: str = "",
         ids: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
+        query: Sequence[tuple[str, str]] = (),
     ) -> str:
         """The address of `operation_path`, such as `chat/completions` or `responses/{response_id}/cancel`.
 
@@ -109,14 +109,12 @@ class Endpoint:
         """
         path = "/".join(_filled(part, ids or {}) for part in operation_path.strip("/").split("/"))
         version = api_version or self.api_version
-        pairs = dict(query or {})
+        pairs = list(query)
         if self.provider == "openai":
             return self._join(path, pairs)
         if version in V1_VERSIONS:
-            return self._join(
-                f"openai/v1/{path}", {"api-version": "preview"} | pairs if version == "preview" else pairs
-            )
-        pairs = {"api-version": version} | pairs
+            return self._join(f"openai/v1/{path}", [("api-version", version)] * (version == "preview") + pairs)
+        pairs.insert(0, ("api-version", version))
         if path not in DEPLOYMENT_PATHS:
             return self._join(f"openai/{path}", pairs)
         name = self.deployment_for(deployment)
@@ -125,7 +123,7 @@ class Endpoint:
         extensions = "extensions/" if self.extensions and path == "chat/completions" else ""
         return self._join(f"openai/deployments/{_segment(name)}/{extensions}{path}", pairs)
 
-    def _join(self, path: str, pairs: Mapping[str, str]) -> str:
+    def _join(self, path: str, pairs: Sequence[tuple[str, str]]) -> str:
         return f"{self.origin}{self.prefix}/{path}{'?' + urlencode(pairs) if pairs else ''}"
 
 

@@ -86,15 +86,31 @@ def _make(credentials: Credentials) -> Any:
         return identity.ClientSecretCredential(
             credentials.tenant_id, credentials.client_id, _shown(credentials.client_secret)
         )
+    if credentials.kind == "workload_identity":
+        return identity.WorkloadIdentityCredential(
+            tenant_id=credentials.tenant_id, client_id=credentials.client_id, token_file_path=credentials.file
+        )
+    if credentials.kind == "certificate":
+        return identity.CertificateCredential(
+            credentials.tenant_id,
+            credentials.client_id,
+            credentials.file,
+            password=_shown(credentials.password) or None,
+        )
     if credentials.kind == "managed_identity":
         return identity.ManagedIdentityCredential(client_id=credentials.client_id)
+    if credentials.kind == "environment":
+        return identity.EnvironmentCredential()
+    if credentials.kind == "azure_cli":
+        return identity.AzureCliCredential()
     if credentials.client_id is None:
         return identity.DefaultAzureCredential()
     return identity.DefaultAzureCredential(managed_identity_client_id=credentials.client_id)
 
 
 def _username_password(credentials: Credentials) -> Any:
-    """The only credential that exists without an async form; `organizations` is Microsoft's default tenant for it."""
+    """The only credential that exists without an async form. Its deprecation warning is hidden here and nowhere else;
+    `organizations` is Microsoft's default tenant for it."""
     import warnings
 
     identity: Any = importlib.import_module("azure.identity")

@@ -13,6 +13,7 @@ DONE = b"[DONE]"
 
 # Atomic groups: CRLF is one line end, never two.
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -64,7 +65,7 @@ def data_of(event: bytes) -> bytes | None:
     if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
         return event[6:-2]
     lines: list[bytes] = []
-    for line in _LINE_END.split(event.removeprefix(b"\xef\xbb\xbf")):
+    for line in _LINE_END.split(event.removeprefix(_BOM)):
         field, _, value = line.partition(b":")
         if field == b"data":
             lines.append(value.removeprefix(b" "))
@@ -74,6 +75,12 @@ def data_of(event: bytes) -> bytes | None:
 def event(data: bytes) -> bytes:
     """An event with this data, which holds no line end."""
     return b"data: " + data + b"\n\n"
+
+
+def with_data(event: bytes, data: bytes) -> bytes:
+    """The event with other data, which holds no line end; its other fields and comments stay."""
+    kept = [line for line in _LINE_END.split(event) if line and line.partition(b":")[0].lstrip(_BOM) != b"data"]
+    return b"\n".join([*kept, b"data: " + data, b"", b""])
 
 
 def comment(text: str) -> bytes:

@@ -8,13 +8,16 @@ and environment proxies, which a gateway must not follow, are not there at all.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
+from functools import cache
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from shared.errors import (
+    BadRequest,
     SpillwayError,
     StreamBroken,
     UpstreamFailed,
@@ -22,6 +25,7 @@ from shared.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from shared.upstream.public import AddressRefused, PublicResolver
 
 IDLE_CONNECTION_S = 30.0
 """Shorter than any balancer's idle limit on the way (4 minutes), so that a pooled socket is rarely found dead."""
@@ -37,12 +41,18 @@ _NOTHING_SENT = (
 )
 
 
-def create_transport(connections_max: int) -> httpx.AsyncBaseTransport:
-    """A pool of at most `connections_max` HTTP/1.1 connections. Belongs to the running event loop."""
+def create_transport(connections_max: int, *, public_only: bool = False) -> httpx.AsyncBaseTransport:
+    """A pool of at most `connections_max` HTTP/1.1 connections. Belongs to the running event loop.
+
+    `public_only`: names that lead to private addresses are refused when a connection is made (shared.upstream.public).
+    """
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=connections_max, keepalive_timeout=IDLE_CONNECTION_S, ssl=transport.ssl_context
+            limit=connections_max,
+            keepalive_timeout=IDLE_CONNECTION_S,
+            ssl=transport.ssl_context,
+            resolver=PublicResolver(aiohttp.ThreadedResolver()) if public_only else None,
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -50,8 +60,14 @@ def create_transport(connections_max: int) -> httpx.AsyncBaseTransport:
             skip_auto_headers=("user-agent", "accept-encoding", "accept", "content-type"),
         )
 
-    transport = AiohttpTransport(client=session)
+    transport = AiohttpTransport(verify=_trust(), client=session)
     return transport
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The certificate authorities, which take a tenth of a second to read."""
+    return httpx.create_ssl_context()
 
 
 async def send(
@@ -59,8 +75,9 @@ async def send(
 ) -> httpx.Response:
     """Sends and waits for the status line. The response's body is still on the wire: read or close it.
 
-    Raises UpstreamUnreachable (nothing was sent), UpstreamNoReply (sent, then the connection broke) or
-    UpstreamTimeout (sent, no status line within `first_byte_s` seconds).
+    Raises UpstreamUnreachable (nothing was sent), UpstreamNoReply (sent, then the connection broke),
+    UpstreamTimeout (sent, no status line within `first_byte_s` seconds) or BadRequest (nothing was sent: a caller's
+    own address is not public).
     """
     request.extensions["timeout"] = {"connect": connect_s, "pool": POOL_TIMEOUT_S + connect_s}
     try:
@@ -117,6 +134,8 @@ async def close(response: httpx.Response) -> None:
 def _named(error: Exception) -> SpillwayError:
     """httpx-aiohttp calls every aiohttp connection error a connect timeout; the cause tells what was sent."""
     cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorError) and isinstance(cause.os_error, AddressRefused):
+        return BadRequest("This `api_base` is not accepted here.", param="api_base", code="invalid_value")
     # httpx-aiohttp's own class says less than aiohttp's; any other transport's class says it all.
     if isinstance(cause if isinstance(cause, aiohttp.ClientError) else error, _NOTHING_SENT):
         return UpstreamUnreachable("The model's deployment could not be reached.")

@@ -7,7 +7,8 @@ Chinese. The figures are rounded towards more tokens.
 from __future__ import annotations
 
 import math
-from typing import Any
+import wave
+from typing import IO, Any
 
 _ASCII = 1 / 4
 _LATIN = 1 / 3  # accented Latin, Greek, Cyrillic, Hebrew, Arabic: U+0080 to U+08FF
@@ -41,6 +42,56 @@ def chat_prompt_tokens(body: dict[str, Any]) -> int:
         weight += MESSAGE_TOKENS + _strings_weight(message)
     for field in ("tools", "functions", "response_format"):
         weight += _strings_weight(body.get(field))
+    return math.ceil(weight)
+
+
+def response_prompt_tokens(body: dict[str, Any]) -> int:
+    """Prompt tokens of a Responses request: its input, instructions, tools and format. Tolerates any JSON."""
+    items = body.get("input")
+    weight = 3.0 + (MESSAGE_TOKENS * len(items) if isinstance(items, list) else MESSAGE_TOKENS)
+    for field in ("input", "instructions", "tools", "text"):
+        weight += _strings_weight(body.get(field))
+    return math.ceil(weight)
+
+
+def response_output_tokens(payload: dict[str, Any]) -> int:
+    """Output tokens of a whole response: its texts, refusals, arguments and code. Tolerates any JSON."""
+    output = payload.get("output")
+    weight = 0.0
+    for item in output if isinstance(output, list) else ():
+        if not isinstance(item, dict):
+            continue
+        content = item.get("content")
+        for part in (item, *(content if isinstance(content, list) else ())):
+            for name in ("text", "refusal", "arguments", "code", "input"):
+                text = part.get(name) if isinstance(part, dict) else None
+                weight += text_weight(text) if isinstance(text, str) else 0.0
+    return math.ceil(weight)
+
+
+def audio_seconds(file: IO[bytes], bytes_count: int) -> float:
+    """Seconds of an audio file: from a WAV header, else as MP3 of 128 kbit/s. The file is left rewound."""
+    file.seek(0)
+    try:
+        with wave.open(file, "rb") as audio:
+            return audio.getnframes() / (audio.getframerate() or 1)
+    except (wave.Error, EOFError):
+        return bytes_count / 16_000
+    finally:
+        file.seek(0)
+
+
+def inputs_tokens(value: Any) -> int:
+    """Tokens of a `prompt` or `input`: strings are estimated, integers are tokens already. Tolerates any JSON."""
+    weight, left = 0.0, [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            weight += text_weight(one)
+        elif isinstance(one, list):
+            left.extend(one)
+        elif isinstance(one, int):
+            weight += 1
     return math.ceil(weight)
 
 
@@ -81,7 +132,7 @@ def _strings_weight(value: Any) -> float:
         elif isinstance(one, list):
             left.extend(one)
         elif isinstance(one, dict):
-            if one.get("type") == "image_url":
+            if one.get("type") in ("image_url", "input_image"):
                 weight += IMAGE_TOKENS
             elif one.get("type") == "input_audio":
                 weight += _audio_weight(one.get("input_audio"))

@@ -152,6 +152,9 @@ def test_the_default_version_has_every_operation_and_field() -> None:
     assert all(has_field(DEFAULT_API_VERSION, field) for field in FIELDS)
 
 
+CHAT_ONLY = {"chat_completions": (INCLUDE_USAGE,)}
+
+
 def entries(version: str, more: str = "", mode: str = "chat") -> Iterator[tuple[Entry, str]]:
     text = f"""
 model_list:
@@ -163,14 +166,19 @@ model_list:
 
 
 def test_a_raised_version_is_one_sentence() -> None:
-    assert list(upgrades(entries("2023-05-15"))) == [
+    assert list(upgrades(entries("2023-05-15"), CHAT_ONLY)) == [
         "model_list[0] (gpt-3.5-turbo): api_version 2023-05-15 lacks stream_options.include_usage; "
         "chat uses 2024-09-01-preview. Set api_version_policy: exact to send 2023-05-15."
     ]
 
 
 def test_a_sufficient_version_is_no_sentence() -> None:
-    assert list(upgrades(entries("2024-10-21"))) == []
+    assert list(upgrades(entries("2024-10-21"), CHAT_ONLY)) == []
+
+
+def test_every_operation_that_is_served_is_judged() -> None:
+    (sentence,) = upgrades(entries("2024-10-21"))
+    assert "lacks responses; responses uses 2025-03-01-preview." in sentence
 
 
 def test_an_exact_entry_is_no_sentence() -> None:

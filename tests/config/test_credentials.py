@@ -6,6 +6,13 @@ from shared.config import Credentials, parse
 from shared.errors import ConfigError
 
 SERVICE_PRINCIPAL = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "s"}
+FEDERATED = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_FEDERATED_TOKEN_FILE": "/f"}
+CERTIFICATE = {
+    "AZURE_TENANT_ID": "t",
+    "AZURE_CLIENT_ID": "c",
+    "AZURE_CERTIFICATE_PATH": "/c.pem",
+    "AZURE_CERTIFICATE_PASSWORD": "p",
+}
 USER = {"AZURE_CLIENT_ID": "c", "AZURE_USERNAME": "u", "AZURE_PASSWORD": "p"}
 
 
@@ -34,6 +41,22 @@ def secret(credentials: Credentials) -> str | None:
         ("", SERVICE_PRINCIPAL, "client_secret"),
         ("", USER, "username_password"),
         ("", {"AZURE_CLIENT_ID": "c"}, "default"),
+        ("", FEDERATED, "workload_identity"),
+        ("", {**FEDERATED, "AZURE_API_KEY": "k"}, "api_key"),
+        ("", {**FEDERATED, **SERVICE_PRINCIPAL}, "client_secret"),
+        ("", {"AZURE_FEDERATED_TOKEN_FILE": "/f"}, "default"),
+        ("", CERTIFICATE, "certificate"),
+        ("", {**CERTIFICATE, **FEDERATED}, "workload_identity"),
+        (
+            "",
+            {"AZURE_CLIENT_CERTIFICATE_PATH": "/c.pem", "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"},
+            "certificate",
+        ),
+        ("client_id: c2", {**CERTIFICATE, "AZURE_API_KEY": "k"}, "certificate"),
+        ("auth: workload_identity", {**FEDERATED, "AZURE_API_KEY": "k"}, "workload_identity"),
+        ("auth: certificate", {**CERTIFICATE, "AZURE_API_KEY": "k"}, "certificate"),
+        ("auth: environment", {"AZURE_API_KEY": "k"}, "environment"),
+        ("auth: azure_cli", {"AZURE_API_KEY": "k"}, "azure_cli"),
         ("api_key: k", SERVICE_PRINCIPAL, "api_key"),
         ("azure_ad_token: t", {"AZURE_API_KEY": "k"}, "token"),
         ("tenant_id: t, client_id: c, client_secret: s", {"AZURE_API_KEY": "k"}, "client_secret"),
@@ -49,6 +72,58 @@ def secret(credentials: Credentials) -> str | None:
 )
 def test_precedence(own: str, environ: dict[str, str], kind: str) -> None:
     assert resolved(own, environ).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ClientSecretCredential", "client_secret"),
+        ("UsernamePasswordCredential", "username_password"),
+        ("WorkloadIdentityCredential", "workload_identity"),
+        ("CertificateCredential", "certificate"),
+        ("ManagedIdentityCredential", "managed_identity"),
+        ("EnvironmentCredential", "environment"),
+        ("AzureCliCredential", "azure_cli"),
+        ("DefaultAzureCredential", "default"),
+    ],
+)
+def test_the_environment_may_name_a_class_of_azure_identity(name: str, kind: str) -> None:
+    complete = {**SERVICE_PRINCIPAL, **USER, **FEDERATED, **CERTIFICATE}
+    assert resolved("", {**complete, "AZURE_CREDENTIAL": name}).kind == kind
+    assert resolved("client_id: c2", {**complete, "AZURE_API_KEY": "k", "AZURE_CREDENTIAL": name}).kind == kind
+
+
+def test_a_named_class_does_not_win_over_a_key() -> None:
+    assert resolved("", {"AZURE_API_KEY": "k", "AZURE_CREDENTIAL": "ManagedIdentityCredential"}).kind == "api_key"
+
+
+def test_a_class_that_is_not_served_is_named_once() -> None:
+    two = "model_list:\n" + "".join(
+        f"  - {{model_name: {name}, litellm_params: {{model: azure/d, api_base: 'https://r.openai.azure.com'}}}}\n"
+        for name in "ab"
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse(two, {"AZURE_CREDENTIAL": "OnBehalfOfCredential"})
+    assert [problem.partition(", expected")[0] for problem in caught.value.problems] == [
+        "AZURE_CREDENTIAL: found 'OnBehalfOfCredential'"
+    ]
+
+
+def test_a_class_says_what_it_lacks() -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolved("", {"AZURE_CREDENTIAL": "CertificateCredential"})
+    assert caught.value.problems[0].startswith("AZURE_CERTIFICATE_PATH: is not set, expected a path")
+
+
+def test_a_certificate_comes_with_its_password_and_shows_neither() -> None:
+    credentials = resolved("", CERTIFICATE)
+    assert (credentials.file, secret(credentials)) == ("/c.pem", "p")
+    assert "'p'" not in repr(credentials)
+
+
+def test_a_federated_token_needs_no_secret() -> None:
+    expected = Credentials("workload_identity", tenant_id="t", client_id="c", file="/f")
+    assert resolved("", FEDERATED) == expected
 
 
 def test_the_managed_identity_may_be_named() -> None:
@@ -90,6 +165,9 @@ def test_azure_ad_leaves_an_entrys_own_key_a_key() -> None:
         ("auth: key", {}, "model_list[0].litellm_params.api_key"),
         ("auth: token", {}, "model_list[0].litellm_params.azure_ad_token"),
         ("azure_ad_token: oidc/azure/x", {}, "model_list[0].litellm_params.azure_ad_token"),
+        ("auth: workload_identity", {}, "AZURE_FEDERATED_TOKEN_FILE"),
+        ("auth: certificate", {}, "AZURE_CERTIFICATE_PATH"),
+        ("auth: certificate", {"AZURE_CERTIFICATE_PATH": "/c"}, "model_list[0].litellm_params.tenant_id"),
         ("litellm_credential_name: nobody", {}, "model_list[0].litellm_params.litellm_credential_name"),
     ],
 )

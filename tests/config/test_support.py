@@ -75,11 +75,11 @@ def test_every_key_of_the_schema_is_known(section: str) -> None:
 
 
 def test_a_known_key_without_effect_is_named_with_its_path() -> None:
-    config = parse(ENTRY + "      drop_params: true\nrouter_settings: {redis_host: r}\n", {})
+    config = parse(ENTRY + "      max_retries: 1\nrouter_settings: {redis_host: r}\n", {})
     assert config.warnings == (
         "router_settings.redis_host: has no effect; Spillway shares its state through the storage account, "
         "without Redis or SQL.",
-        "model_list[0].litellm_params.drop_params: is not supported yet and has no effect.",
+        "model_list[0].litellm_params.max_retries: is not supported yet and has no effect.",
     )
 
 

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from shared import config
 from shared.callers.caller import MASTER
 from shared.errors import BadRequest
-from shared.operations.chat import CHAT, encode, parse, wants_usage
-from shared.operations.operation import Call
+from shared.operations import chat
+from shared.operations.chat import CHAT, encode
+from shared.operations.operation import Call, Incoming
+from shared.operations.parsing import wants_usage
+from shared.seal import Seal, Sealer, tag
 from shared.upstream.credentials import api_key
 from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entry
@@ -21,13 +24,20 @@ MESSAGES = [{"role": "user", "content": "hi"}]
 BODY = {"model": "gpt-4o", "messages": MESSAGES}
 
 
+SEAL = Seal(Sealer(["secret"]), tag(MASTER.key_id))
+
+
+def parse(path_model: str | None, body: dict[str, Any]) -> Call:
+    return chat.parse(Incoming("call_1", MASTER, path_model, body, SEAL))
+
+
 def call(path_model: str | None = None, **body: Any) -> Call:
-    return parse("call_1", MASTER, path_model, {**BODY, **body})
+    return parse(path_model, {**BODY, **body})
 
 
 def refused(body: dict[str, Any], path_model: str | None = None) -> BadRequest:
     with pytest.raises(BadRequest) as caught:
-        parse("call_1", MASTER, path_model, body)
+        parse(path_model, body)
     return caught.value
 
 
@@ -114,7 +124,7 @@ def test_the_deployment_of_an_azure_style_path_wins() -> None:
 
 
 def test_an_azure_style_path_needs_no_model_in_the_body() -> None:
-    assert parse("call_1", MASTER, "from-path", {"messages": MESSAGES}).model == "from-path"
+    assert parse("from-path", {"messages": MESSAGES}).model == "from-path"
 
 
 @pytest.mark.parametrize("seconds", [10, 0.5])
@@ -132,7 +142,7 @@ def test_the_deployments_own_name_is_sent_as_model() -> None:
 
 
 def test_a_path_without_model_in_the_body_sends_one_too() -> None:
-    assert sent(parse("call_1", MASTER, "from-path", {"messages": MESSAGES}))["model"] == "my-gpt-4o"
+    assert sent(parse("from-path", {"messages": MESSAGES}))["model"] == "my-gpt-4o"
 
 
 def test_usage_is_asked_for_in_every_stream() -> None:
@@ -200,6 +210,7 @@ def test_whether_the_client_asked_for_usage(options: Any, wanted: bool) -> None:
 
 def test_the_translator_shows_usage_to_whom_asked() -> None:
     usage = b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'
+    assert CHAT.translator is not None
     asked = CHAT.translator(call(stream=True, stream_options={"include_usage": True}))
     not_asked = CHAT.translator(call(stream=True))
     assert (asked.feed(usage), not_asked.feed(usage)) == (usage, b"")

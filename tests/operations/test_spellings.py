@@ -75,7 +75,7 @@ def test_every_spelling_of_one_model_keeps_its_name(prefix: str, model: str) -> 
         "/openai/deployments//chat/completions",
         "/openai/deployments/gpt-4o/models",
         "/engines//chat/completions",
-        "/engines/chat/completions",
+        "/engines/chat/completion",
         "/engines/gpt-4o/models",
         "/xv1/chat/completions",
         "/v1/chat/completions\n",

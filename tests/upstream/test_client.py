@@ -9,6 +9,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from shared.catalog.capabilities import UNKNOWN
+from shared.catalog.policy import ParameterPolicy
 from shared.config import Timeouts
 from shared.errors import (
     BadRequest,
@@ -31,9 +33,9 @@ from shared.upstream.transport import create_transport
 OUTGOING = Outgoing(
     operation="chat_completions",
     path="chat/completions",
-    body=b'{"model":"gpt-4o"}',
+    content=b'{"model":"gpt-4o"}',
     entry_id="call_20260101_0123456789ab_1.1",
-    stream=False,
+    accept="application/json",
     first_byte_s=5.0,
 )
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -49,7 +51,9 @@ def deployment(credential: Credential | None = None, id: str = "dep_1") -> Deplo
         endpoint=Endpoint("azure", "https://r.openai.azure.com", api_version="2024-10-21"),
         credential=credential or api_key("upstream-key", bearer=False),
         timeouts=Timeouts(),
-        policy="upgrade",
+        version_policy="upgrade",
+        parameters=ParameterPolicy(),
+        capability=UNKNOWN,
         mode="chat",
         base_model=None,
         order=None,
@@ -114,9 +118,9 @@ async def test_a_redirect_is_not_followed() -> None:
     assert asked == ["r.openai.azure.com"]
 
 
-@pytest.mark.parametrize(("stream", "accept"), [(False, "application/json"), (True, "text/event-stream")])
-async def test_exactly_the_listed_headers_are_sent(stream: bool, accept: str) -> None:
-    sent = await request_of(replace(OUTGOING, stream=stream))
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_exactly_the_listed_headers_are_sent(accept: str) -> None:
+    sent = await request_of(replace(OUTGOING, accept=accept))
     assert dict(sent.headers) == {
         "host": "r.openai.azure.com",
         "content-length": "18",
@@ -130,7 +134,7 @@ async def test_exactly_the_listed_headers_are_sent(stream: bool, accept: str) ->
 
 
 async def test_the_body_is_sent_as_it_is() -> None:
-    assert (await request_of(OUTGOING)).content == OUTGOING.body
+    assert (await request_of(OUTGOING)).content == OUTGOING.content
 
 
 async def test_the_request_goes_to_the_deployments_address() -> None:

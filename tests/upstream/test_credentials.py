@@ -235,3 +235,12 @@ def test_no_repr_shows_a_secret(holder: Callable[[str], object]) -> None:
 async def test_the_repr_of_a_living_token_shows_none(entra: SignIns) -> None:
     value: Awaitable[str] = entra.value()
     assert await value not in repr(entra.credential)
+
+
+async def test_a_renewal_that_gives_the_same_token_again_goes_past_the_librarys_cache(entra: SignIns) -> None:
+    await entra.value()
+    entra.count -= 1  # the next sign-in gives token-1 again, as azure-identity does when a renewal fails
+    entra.now += HOUR - credentials.REFRESH_AHEAD_S
+    assert await entra.value() == "token-1"
+    await entra.settled()
+    assert (await entra.value(), entra.fresh_count) == ("fresh-1", 1)

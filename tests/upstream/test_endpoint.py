@@ -132,8 +132,8 @@ def test_ids_are_one_encoded_segment_each() -> None:
 
 def test_a_query_is_added() -> None:
     endpoint, _ = parse(ROOT)
-    assert endpoint.url("files", "d", "2024-10-21", query={"after": "a&b"}) == (
-        f"{ROOT}/openai/files?api-version=2024-10-21&after=a%26b"
+    assert endpoint.url("files", "d", "2024-10-21", query=[("after", "a&b"), ("in", "x"), ("in", "y")]) == (
+        f"{ROOT}/openai/files?api-version=2024-10-21&after=a%26b&in=x&in=y"
     )
 
 

@@ -3,17 +3,34 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from shared.config import Credentials
+from shared.errors import UpstreamMisconfigured
 from shared.supervisor import Supervisor
-from shared.upstream.signin import Identity, SignIns
+from shared.upstream.signin import Identity, SignIns, _make
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
+ASYNC_CLASSES = [
+    "ClientSecretCredential",
+    "WorkloadIdentityCredential",
+    "CertificateCredential",
+    "ManagedIdentityCredential",
+    "EnvironmentCredential",
+    "AzureCliCredential",
+    "DefaultAzureCredential",
+]
 
 
 class FakeAzureIdentity:
@@ -26,7 +43,7 @@ class FakeAzureIdentity:
         self.threads: set[int] = set()
 
     def module(self, *, blocking: bool) -> SimpleNamespace:
-        names = ["ClientSecretCredential", "ManagedIdentityCredential", "DefaultAzureCredential"]
+        names = ASYNC_CLASSES
         if blocking:
             names = ["UsernamePasswordCredential"]
         return SimpleNamespace(**{name: self._maker(name, blocking) for name in names})
@@ -72,6 +89,20 @@ MAKERS: list[tuple[Credentials, tuple[str, tuple[Any, ...], dict[str, Any]]]] = 
     (CLIENT_SECRET, ("ClientSecretCredential", ("t", "c", "s"), {})),
     (Credentials("managed_identity"), ("ManagedIdentityCredential", (), {"client_id": None})),
     (Credentials("managed_identity", client_id="c"), ("ManagedIdentityCredential", (), {"client_id": "c"})),
+    (
+        Credentials("workload_identity", tenant_id="t", client_id="c", file="/f"),
+        ("WorkloadIdentityCredential", (), {"tenant_id": "t", "client_id": "c", "token_file_path": "/f"}),
+    ),
+    (
+        Credentials("certificate", tenant_id="t", client_id="c", file="/c.pem", password=SecretStr("p")),
+        ("CertificateCredential", ("t", "c", "/c.pem"), {"password": "p"}),
+    ),
+    (
+        Credentials("certificate", tenant_id="t", client_id="c", file="/c.pem"),
+        ("CertificateCredential", ("t", "c", "/c.pem"), {"password": None}),
+    ),
+    (Credentials("environment"), ("EnvironmentCredential", (), {})),
+    (Credentials("azure_cli"), ("AzureCliCredential", (), {})),
     (Credentials("default"), ("DefaultAzureCredential", (), {})),
     (Credentials("default", client_id="c"), ("DefaultAzureCredential", (), {"managed_identity_client_id": "c"})),
     (
@@ -160,7 +191,67 @@ async def test_a_key_or_a_token_needs_no_sign_in(
 
 async def test_the_real_library_has_what_is_made() -> None:
     aio, blocking = importlib.import_module("azure.identity.aio"), importlib.import_module("azure.identity")
-    assert all(
-        hasattr(aio, name) for name in ("ClientSecretCredential", "ManagedIdentityCredential", "DefaultAzureCredential")
-    )
+    assert all(hasattr(aio, name) for name in ASYNC_CLASSES)
     assert hasattr(blocking, "UsernamePasswordCredential")
+
+
+def certificate(folder: Path, password: bytes | None) -> str:
+    """A self-signed certificate with its key, as one PEM file."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "spillway")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    hidden = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, hidden)
+    path = folder / "certificate.pem"
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return str(path)
+
+
+@pytest.mark.parametrize("password", [None, b"hunter2"])
+async def test_the_real_library_takes_what_it_is_given(tmp_path: Path, password: bytes | None) -> None:
+    token = tmp_path / "token"
+    token.write_text("federated")
+    given = [
+        CLIENT_SECRET,
+        Credentials("workload_identity", tenant_id="t", client_id="c", file=str(token)),
+        Credentials(
+            "certificate",
+            tenant_id="t",
+            client_id="c",
+            file=certificate(tmp_path, password),
+            password=SecretStr(password.decode()) if password else None,
+        ),
+        Credentials("managed_identity", client_id="c"),
+        Credentials("environment"),
+        Credentials("azure_cli"),
+        Credentials("default"),
+    ]
+    for one in given:
+        made = await asyncio.to_thread(_make, one)
+        assert hasattr(made, "get_token")
+        await made.close()
+
+
+async def test_the_real_libraries_warning_about_passwords_is_hidden_while_one_is_made() -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        made = await asyncio.to_thread(_make, USERNAME)
+        made.close()
+    assert [one for one in seen if "UsernamePassword" in str(one.message)] == []
+
+
+async def test_a_certificate_that_is_not_there_is_an_error_of_the_gateways_own(tmp_path: Path) -> None:
+    missing = Credentials("certificate", tenant_id="t", client_id="c", file=str(tmp_path / "none.pem"))
+    sign_ins = SignIns(Supervisor(), lambda: 0.0)
+    with pytest.raises(UpstreamMisconfigured):
+        await sign_ins.credential(missing, SCOPE, bearer=False).header()

@@ -1,0 +1,15 @@
+"""Text completions."""
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from handlers.http import answer
+from handlers.routes import trigger
+from shared.operations.table import COMPLETIONS
+
+blueprint = func.Blueprint()
+
+
+@trigger(blueprint, COMPLETIONS)
+async def completions(request: Request) -> Response:
+    return await answer(COMPLETIONS, request)

@@ -1,0 +1,25 @@
+"""Health."""
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from handlers.http import answer
+from handlers.routes import trigger
+from shared.operations.table import HEALTH, HEALTH_LIVELINESS, HEALTH_READINESS
+
+blueprint = func.Blueprint()
+
+
+@trigger(blueprint, HEALTH)
+async def health(request: Request) -> Response:
+    return await answer(HEALTH, request)
+
+
+@trigger(blueprint, HEALTH_LIVELINESS)
+async def health_liveliness(request: Request) -> Response:
+    return await answer(HEALTH_LIVELINESS, request)
+
+
+@trigger(blueprint, HEALTH_READINESS)
+async def health_readiness(request: Request) -> Response:
+    return await answer(HEALTH_READINESS, request)

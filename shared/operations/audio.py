@@ -1,0 +1,145 @@
+"""`POST /v1/audio/transcriptions`, `/v1/audio/translations` and `/v1/audio/speech`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from shared.errors import BadRequest
+from shared.operations.forms import form_call, form_for, needs_file
+from shared.operations.operation import Call, EventTranslator, Incoming, Proxied
+from shared.operations.parsing import call_of, dumped, missing, number, text, wrong_type
+from shared.operations.passed_bytes import PassedBytes
+from shared.operations.typed_events import TypedEvents
+from shared.upstream.content import Form
+from shared.upstream.deployment import Deployment
+from shared.usage.estimate import audio_seconds, inputs_tokens, tokens_of
+from shared.usage.usage import Usage, transcription_usage, typed_usage
+
+AUDIO_BYTES_MAX = 26_214_400
+"""25 MiB: Azure's limit for one audio file."""
+TRANSCRIPT_FORMATS = frozenset({"json", "text", "srt", "verbose_json", "vtt", "diarized_json"})
+SPEECH_FORMATS = frozenset({"mp3", "opus", "aac", "flac", "wav", "pcm"})
+SPEECH_CHARS_MAX = 4096
+
+
+def parse_transcript(incoming: Incoming) -> Call:
+    """A Call of a transcription or translation: a form with `file`. Raises BadRequest or PayloadTooLarge."""
+    call = form_call(incoming)
+    needs_file(call.files, ("file",), AUDIO_BYTES_MAX)
+    _one_of(incoming.body, "response_format", TRANSCRIPT_FORMATS)
+    return call
+
+
+def encode_transcript(call: Call, deployment: Deployment) -> Form:
+    """The form for one deployment; the file is read from disk as it is sent."""
+    return form_for(call, deployment)
+
+
+def parse_speech(incoming: Incoming) -> Call:
+    """A Call of a speech request; its audio is always streamed. Raises BadRequest."""
+    body = incoming.body
+    spoken = text(body, "input")
+    if len(spoken) > SPEECH_CHARS_MAX:
+        raise BadRequest(
+            f"Invalid 'input': {len(spoken)} characters are more than {SPEECH_CHARS_MAX}.",
+            param="input",
+            code="string_above_max_length",
+        )
+    voice = body.get("voice")
+    if voice is None:
+        raise missing("voice")
+    if not isinstance(voice, str | dict):
+        raise wrong_type("voice", "a string", voice)
+    _one_of(body, "response_format", SPEECH_FORMATS)
+    _one_of(body, "stream_format", frozenset({"audio", "sse"}))
+    number(body, "speed", 0.25, 4.0)
+    if body.get("instructions") is not None and not isinstance(body["instructions"], str):
+        raise wrong_type("instructions", "a string", body["instructions"])
+    call = call_of(incoming, streams=False)
+    return replace(call, stream=True)
+
+
+def encode_speech(call: Call, deployment: Deployment) -> bytes:
+    """The JSON for one deployment."""
+    return dumped({**call.body, "model": deployment.name})
+
+
+def _one_of(body: dict[str, Any], name: str, allowed: frozenset[str]) -> None:
+    value = body.get(name)
+    if value is not None and (not isinstance(value, str) or value not in allowed):
+        expected = ", ".join(sorted(allowed))
+        raise BadRequest(f"Invalid '{name}': expected one of {expected}.", param=name, code="invalid_value")
+
+
+def _transcript_estimate(call: Call) -> Usage:
+    return Usage(0, 0, seconds=audio_seconds(call.files[0].file, call.files[0].bytes_count), source="estimated")
+
+
+def _transcript_tokens(payload: dict[str, Any]) -> int:
+    written = payload.get("text")
+    return tokens_of(written) if isinstance(written, str) else 0
+
+
+def _transcript_events(call: Call) -> EventTranslator:
+    return TypedEvents(frozenset({"transcript.text.done"}), typed_usage)
+
+
+def _speech_estimate(call: Call) -> Usage:
+    spoken = call.body["input"]
+    return Usage(inputs_tokens(spoken), 0, characters=len(spoken), source="estimated")
+
+
+def as_events(call: Call) -> bool:
+    """Whether the speech is asked for as events, and not as bytes of audio."""
+    return call.body.get("stream_format") == "sse"
+
+
+def _speech_events(call: Call) -> EventTranslator:
+    if as_events(call):
+        return TypedEvents(frozenset({"speech.audio.done"}), typed_usage)
+    return PassedBytes(speech_usage(call))
+
+
+def speech_usage(call: Call) -> Usage:
+    """A spoken character is billed as it was sent: nothing of it has to be told by the upstream."""
+    return Usage(0, 0, characters=len(call.body["input"]))
+
+
+def _no_tokens(payload: dict[str, Any]) -> int:
+    return 0
+
+
+def _transcript(path: str) -> Proxied:
+    return Proxied(
+        upstream_path=path,
+        modes=frozenset({"audio_transcription"}),
+        providers=frozenset({"azure", "openai"}),
+        billing_unit="seconds of audio, or tokens of gpt-4o-transcribe models",
+        parse=parse_transcript,
+        encode=encode_transcript,
+        usage=transcription_usage,
+        estimate=_transcript_estimate,
+        completion_tokens=_transcript_tokens,
+        translator=_transcript_events,
+        body="form",
+        body_bytes_max=AUDIO_BYTES_MAX,
+        replies_json=False,
+    )
+
+
+TRANSCRIPTION = _transcript("audio/transcriptions")
+TRANSLATION = _transcript("audio/translations")
+SPEECH = Proxied(
+    upstream_path="audio/speech",
+    modes=frozenset({"audio_speech"}),
+    providers=frozenset({"azure", "openai"}),
+    billing_unit="characters, or tokens of gpt-4o-mini-tts",
+    parse=parse_speech,
+    encode=encode_speech,
+    usage=typed_usage,
+    estimate=_speech_estimate,
+    completion_tokens=_no_tokens,
+    translator=_speech_events,
+    speaks_events=as_events,
+)

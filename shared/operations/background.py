@@ -1,0 +1,188 @@
+"""Responses that go on after their reply (`background: true`): noted when they are made, settled when they end.
+
+A row of table `spillwayjobs` is written when a background response is created and removed when its usage is recorded,
+by the timer, whether or not a client ever comes back for it. A row is written again, read twice or swept by two
+instances at once without harm: what is recorded is the same, under the same call id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import SpillwayError, StorageFailed
+from shared.storage.tables import Row, Table
+from shared.supervisor import Supervisor
+from shared.telemetry import CallRecord, call_ended
+from shared.usage.usage import typed_usage
+
+log = logging.getLogger("spillway")
+
+TABLE = "spillwayjobs"
+PARTITION = "background"
+WRITE_WAIT_S = 0.25
+"""How long a reply waits for its row; a storage outage must not stop inference."""
+WRITE_TRIES = 5
+WRITE_PAUSE_S = 2.0
+SWEEP_JOBS_MAX = 200
+SWEEP_AT_ONCE = 8
+SWEEP_S = 20.0
+FORGOTTEN_S = 48 * 3600.0
+"""A response that has not ended after so long is recorded as unknown: Azure keeps none of them running for a day."""
+ENDED = frozenset({"completed", "failed", "incomplete", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A background response: who asked with which call, its upstream id and the tag of its resource.
+
+    `prompt` is the estimate of its prompt in tokens, for a response that never tells its usage. `created_at` is in
+    Unix seconds.
+    """
+
+    call_id: str
+    upstream_id: str
+    resource: bytes
+    caller: str
+    model: str
+    deployment: str
+    deployment_id: str
+    prompt: int
+    created_at: float
+
+
+Ask = Callable[[Job], Awaitable[dict[str, Any] | None]]
+"""The response as its resource has it now, None when it is gone there. Raises SpillwayError."""
+
+
+class Background:
+    """The background responses of all instances. `table` None: there is no storage, and nothing is noted."""
+
+    def __init__(self, table: Table | None, supervisor: Supervisor, clock: Callable[[], float]) -> None:
+        self._table = table
+        self._supervisor = supervisor
+        self._clock = clock
+        self._told = False
+
+    async def opened(self, job: Job) -> None:
+        """Notes a response that goes on; waits for the row a moment, and no longer."""
+        if self._table is None:
+            if not self._told:
+                self._told = True
+                log.warning("there is no storage account: background responses are not settled when they end")
+            return
+        writing = self._supervisor.start(self._write(self._table, job), "background job")
+        await asyncio.wait({writing}, timeout=WRITE_WAIT_S)
+
+    async def settled(self, call_id: str) -> None:
+        """The response's usage was recorded elsewhere: the timer need not."""
+        if self._table is not None:
+            try:
+                await self._table.remove(PARTITION, call_id)
+            except StorageFailed:
+                log.warning("the row of call %s stays: the timer records it again", call_id)
+
+    async def sweep(self, ask: Ask) -> int:
+        """Records what has ended and removes its row, within SWEEP_S seconds. How many were recorded.
+
+        Raises StorageFailed when the table cannot be read: the next run tries again.
+        """
+        if self._table is None:
+            return 0
+        table = self._table
+        jobs = [_job(row) for row in await table.rows(PARTITION, SWEEP_JOBS_MAX)]
+        gate = asyncio.Semaphore(SWEEP_AT_ONCE)
+
+        async def look(job: Job) -> bool:
+            async with gate:
+                return await self._look(table, job, ask)
+
+        looks = [self._supervisor.start(look(job), "sweep") for job in jobs]
+        if not looks:
+            return 0
+        done, late = await asyncio.wait(looks, timeout=SWEEP_S)
+        for one in late:
+            one.cancel()
+        return sum(not one.cancelled() and one.exception() is None and one.result() for one in done)
+
+    async def _look(self, table: Table, job: Job, ask: Ask) -> bool:
+        """Whether the job has ended and was recorded."""
+        payload: dict[str, Any] | None = None
+        try:
+            payload = await ask(job)
+        except SpillwayError as error:
+            if self._clock() - job.created_at < FORGOTTEN_S:
+                log.warning("a background response could not be read (%s); the next run tries again", error.code)
+                return False
+        running = payload is not None and payload.get("status") not in ENDED
+        if running and self._clock() - job.created_at < FORGOTTEN_S:
+            return False
+        call_ended(self._record(job, payload))
+        await self.settled(job.call_id)
+        return True
+
+    def _record(self, job: Job, payload: dict[str, Any] | None) -> CallRecord:
+        """The record of a call whose answer ended long after its reply."""
+        usage = typed_usage(payload)
+        status = payload.get("status") if payload is not None else None
+        return CallRecord(
+            call_id=job.call_id,
+            operation="responses_background",
+            caller=job.caller,
+            model=job.model,
+            deployment=job.deployment,
+            deployment_id=job.deployment_id,
+            attempts=1,
+            status=200,
+            code=None if status in ENDED else "unknown",
+            outcome="ok" if status in ("completed", "incomplete") else "error",
+            duration_ms=round((self._clock() - job.created_at) * 1000, 3),
+            prompt_tokens=job.prompt if usage is None else usage.prompt,
+            cached_tokens=0 if usage is None else usage.cached,
+            completion_tokens=0 if usage is None else usage.completion,
+            reasoning_tokens=0 if usage is None else usage.reasoning,
+            usage_source="estimated" if usage is None else usage.source,
+        )
+
+    async def _write(self, table: Table, job: Job) -> None:
+        for attempt in range(1, WRITE_TRIES + 1):
+            try:
+                await table.put(_row(job))
+                return
+            except StorageFailed:
+                if attempt == WRITE_TRIES:
+                    log.error("call %s: its background response could not be noted and may go unrecorded", job.call_id)
+                    return
+            await asyncio.sleep(WRITE_PAUSE_S * attempt)
+
+
+def _row(job: Job) -> Row:
+    properties: dict[str, str | int | float | bool] = {
+        "upstream_id": job.upstream_id,
+        "resource": job.resource.hex(),
+        "caller": job.caller,
+        "model": job.model,
+        "deployment": job.deployment,
+        "deployment_id": job.deployment_id,
+        "prompt": job.prompt,
+        "created_at": job.created_at,
+    }
+    return Row(PARTITION, job.call_id, properties)
+
+
+def _job(row: Row) -> Job:
+    found = row.properties
+    return Job(
+        call_id=row.key,
+        upstream_id=str(found["upstream_id"]),
+        resource=bytes.fromhex(str(found["resource"])),
+        caller=str(found["caller"]),
+        model=str(found["model"]),
+        deployment=str(found["deployment"]),
+        deployment_id=str(found["deployment_id"]),
+        prompt=int(found["prompt"]),
+        created_at=float(found["created_at"]),
+    )

@@ -1,0 +1,155 @@
+"""Credentials and addresses that a caller brings in the body, as LiteLLM's clients do.
+
+They are taken out of every body before an operation sees it, so none can be forwarded, and they are used only where
+the entry lists them in `configurable_clientside_auth_params`; everywhere else they are a 400. A caller's `api_base`
+needs the caller's own key or token: the gateway's credentials go nowhere but to the entry's own address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.config.versions import is_api_version
+from shared.errors import BadRequest, ConfigError
+from shared.operations.parsing import CREDENTIAL_FIELDS, NEVER_FROM_CLIENTS, wrong_type
+from shared.upstream.credentials import Credential, api_key, static_token
+from shared.upstream.deployment import Deployment
+from shared.upstream.endpoint import Endpoint, parse
+from shared.upstream.public import is_literal, is_public
+
+CHARS_MAX = {"api_base": 512, "api_version": 32, "api_key": 1024, "azure_ad_token": 16_384}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """What a caller brought; the secrets stay out of the repr. `base_name` is how it spelled `api_base`."""
+
+    api_key: str | None = field(default=None, repr=False)
+    azure_ad_token: str | None = field(default=None, repr=False)
+    api_base: str | None = None
+    api_version: str | None = None
+    base_name: str = "api_base"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that were brought."""
+        return tuple(one.name for one in fields(self) if one.default is None and getattr(self, one.name) is not None)
+
+    def applied(self, candidates: Sequence[Deployment]) -> list[Deployment]:
+        """The candidates that take what was brought, with it in place. Raises BadRequest when there is none."""
+        names = self.names
+        able = [one for one in candidates if all(one.client_params.allows(name) for name in names)]
+        if not able:
+            refused = next(
+                (name for name in names if not any(one.client_params.allows(name) for one in candidates)), names[0]
+            )
+            raise not_accepted(self.base_name if refused == "api_base" else refused)
+        if self.api_base is not None and self.api_key is None and self.azure_ad_token is None:
+            raise BadRequest(
+                "`api_base` needs `api_key` or `azure_ad_token`: the gateway's own credentials are not sent there.",
+                param="api_base",
+                code="invalid_value",
+            )
+        placed = [made for one in able if (made := self._placed(one)) is not None]
+        if not placed:
+            raise _refused_base()
+        return placed
+
+    def _placed(self, deployment: Deployment) -> Deployment | None:
+        """The deployment as the caller wants it reached; None when its allow-list does not have the address."""
+        endpoint = deployment.endpoint
+        if self.api_base is not None:
+            endpoint = _endpoint(self.api_base, self.api_version, deployment)
+            host = endpoint.origin.partition("://")[2]
+            if not deployment.client_params.leads_to(host, self.api_base.rstrip("/")):
+                return None
+        elif self.api_version is not None and endpoint.provider == "azure":
+            endpoint = replace(endpoint, api_version=self.api_version)
+        credential = self._credential(deployment)
+        foreign = credential is not None
+        return replace(
+            deployment,
+            name=endpoint.deployment_for(deployment.name),
+            # Apart from the operator's own: its failures and its bill are the caller's.
+            id=f"{deployment.id}.client" if foreign else deployment.id,
+            resource_id=f"{deployment.resource_id}.client" if self.api_base is not None else deployment.resource_id,
+            endpoint=endpoint,
+            credential=credential or deployment.credential,
+            of_client=foreign,
+            public_only=self.api_base is not None,
+            _effective={},
+            _urls={},
+        )
+
+    def _credential(self, deployment: Deployment) -> Credential | None:
+        if self.api_key is not None:
+            return api_key(self.api_key, bearer=deployment.endpoint.provider == "openai")
+        return static_token(self.azure_ad_token) if self.azure_ad_token is not None else None
+
+
+def taken(body: Mapping[str, Any]) -> tuple[dict[str, Any], ClientCredentials | None]:
+    """`body` without what a caller brought of this kind, and what it was. Raises BadRequest, which quotes no value."""
+    for name in NEVER_FROM_CLIENTS:
+        if name in body:
+            raise not_accepted(name)
+    if not any(name in body for name in CREDENTIAL_FIELDS):
+        return dict(body), None
+    rest = {name: value for name, value in body.items() if name not in CREDENTIAL_FIELDS}
+    found: dict[str, str] = {}
+    for name in CREDENTIAL_FIELDS:
+        value = body.get(name)
+        if value is None:
+            continue
+        found[_own_name(name, found)] = _checked(name, value)
+    base_name = "base_url" if body.get("base_url") is not None else "api_base"
+    return rest, ClientCredentials(**found, base_name=base_name) if found else None
+
+
+def not_accepted(name: str) -> BadRequest:
+    """The answer for a parameter that this model's entry does not list."""
+    return BadRequest(f"`{name}` is not accepted from clients here.", param=name, code="unsupported_parameter")
+
+
+def _own_name(name: str, found: Mapping[str, str]) -> str:
+    own = "api_base" if name == "base_url" else name
+    if own in found:
+        raise BadRequest("`api_base` and `base_url` are the same; send one.", param="base_url", code="invalid_value")
+    return own
+
+
+def _checked(name: str, value: Any) -> str:
+    own = "api_base" if name == "base_url" else name
+    if not isinstance(value, str):
+        raise wrong_type(name, "a string", value)
+    text = value.strip()
+    fit = 0 < len(text) <= CHARS_MAX[own] and text.isascii() and text.isprintable() and " " not in text
+    if not fit or (own == "api_version" and not is_api_version(text)):
+        raise BadRequest(f"Invalid '{name}'.", param=name, code="invalid_value")
+    return text
+
+
+def _endpoint(api_base: str, api_version: str | None, deployment: Deployment) -> Endpoint:
+    """The caller's address: https, and no address literal that is not public. Raises BadRequest."""
+    provider = deployment.endpoint.provider
+    try:
+        endpoint, _ = parse(
+            api_base,
+            provider=provider,
+            api_version=api_version if provider == "azure" else None,
+            api_version_default=deployment.endpoint.api_version or None,
+            shown=False,
+        )
+    except ConfigError:
+        raise _refused_base() from None
+    address = urlsplit(endpoint.origin)
+    host = address.hostname or ""
+    if address.scheme != "https" or (is_literal(host) and not is_public(host)):
+        raise _refused_base()
+    return endpoint
+
+
+def _refused_base() -> BadRequest:
+    return BadRequest("This `api_base` is not accepted here.", param="api_base", code="invalid_value")

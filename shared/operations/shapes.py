@@ -1,0 +1,61 @@
+"""Where ids stand in a JSON body, told by a shape that looks like the body.
+
+    {"id": ID, "output": [{"id": NAME, "encrypted_content": CONTENT}]}
+
+A dict names the fields to look at, a list holds the shape of each item, a tuple gives alternatives. Whatever a shape
+does not name is never looked at, so that a text which happens to hold an id stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any, TypeAlias
+
+
+class Mark(Enum):
+    """What a string is that stands at a marked place."""
+
+    ID = "an id that a resource made"
+    NAME = "an item's id, which a client may also have made itself"
+    CONTENT = "opaque content that only the resource which wrote it can read"
+
+
+ID, NAME, CONTENT = Mark.ID, Mark.NAME, Mark.CONTENT
+
+# dict[str, Shape] | list[Shape] | tuple[Shape, ...] | Mark
+Shape: TypeAlias = Any
+Place = tuple[Any, Any, Mark, str]
+"""The object or array that holds a string, its key there, what it is, and its path, such as `input[0].id`."""
+
+
+def places(value: Any, shape: Shape, path: str = "") -> Iterator[Place]:
+    """Every marked place of `value` at which there is a string, in the order of the shape. Tolerates any JSON."""
+    if isinstance(shape, tuple):
+        for alternative in shape:
+            yield from places(value, alternative, path)
+    elif isinstance(shape, list) and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _inside(value, index, item, shape[0], f"{path}[{index}]")
+    elif isinstance(shape, dict) and isinstance(value, dict):
+        for name, inner in shape.items():
+            item = value.get(name)
+            if item is not None:
+                yield from _inside(value, name, item, inner, f"{path}.{name}" if path else name)
+
+
+def replace(value: Any, shape: Shape, change: Callable[[str, Mark], str]) -> bool:
+    """Changes the string at every marked place of `value`, in place; whether there was any."""
+    found = list(places(value, shape))
+    for holder, key, mark, _ in found:
+        holder[key] = change(holder[key], mark)
+    return bool(found)
+
+
+def _inside(holder: Any, key: str | int, item: Any, shape: Shape, path: str) -> Iterator[Place]:
+    alternatives = shape if isinstance(shape, tuple) else (shape,)
+    for one in alternatives:
+        if not isinstance(one, Mark):
+            yield from places(item, one, path)
+        elif isinstance(item, str) and item:
+            yield holder, key, one, path

@@ -1,0 +1,43 @@
+"""What the environment and the configuration file say, read and checked once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared import config as configuration
+from shared.catalog.api_versions import upgrades
+from shared.config import Config
+from shared.errors import ConfigError
+from shared.settings import Settings
+from shared.storage.account import Account
+from shared.upstream.endpoint import of_entries
+
+UNSEALED = "SPILLWAY_ID_SECRET: not set, and there is no master key: anybody could seal ids as this app does."
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the environment and the configuration file say; made once per process."""
+
+    config: Config
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+    storage: Account | None = None
+
+
+def read_plan(environ: Mapping[str, str]) -> Plan:
+    """Reads and checks everything. Raises ConfigError with every problem found."""
+    settings = Settings.read(environ)
+    config = configuration.load(environ)
+    if config.master_key is None and not settings.allow_anonymous:
+        raise ConfigError(
+            [
+                "SPILLWAY_MASTER_KEY: not set, expected the key that callers send "
+                "(or SPILLWAY_ALLOW_ANONYMOUS=true to serve anybody)"
+            ]
+        )
+    endpoints, warnings = of_entries(config.entries)
+    versions = [(entry, endpoint.api_version) for entry, endpoint in zip(config.entries, endpoints, strict=True)]
+    warnings += () if settings.id_secret or config.master_key else (UNSEALED,)
+    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions)), Account.read(environ))

@@ -1,0 +1,1 @@
+"""The storage account: the only place where Spillway keeps anything."""

@@ -1,0 +1,200 @@
+"""Blobs of one container: written whole or in blocks, read in pieces. Azure's own library, loaded on first use."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from shared.errors import StorageFailed
+from shared.storage.account import Account
+
+T = TypeVar("T")
+
+CONNECT_S = 5.0
+READ_S = 20.0
+OPERATION_S = 45.0
+"""One operation with the library's own retries."""
+RETRIES = 2
+RETRY_BASE_S = 1
+"""The first retry comes within a second, the second within two."""
+PIECE_BYTES = 512 * 1024
+"""What a reader holds of a blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is kept beside a blob's bytes; metadata are short ASCII texts under lower-case names."""
+
+    content_type: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob whose first piece is here. `chunks()` gives all of it, once; it raises StorageFailed."""
+
+    about: About
+    bytes_count: int
+    chunks: Callable[[], AsyncIterator[bytes]]
+
+
+class Blobs(Protocol):
+    """The blobs of a container, which comes into being with its first blob.
+
+    Every method raises StorageFailed, after which a write has perhaps been done; every write may be repeated. May be
+    called concurrently.
+    """
+
+    async def put(self, name: str, data: bytes, about: About) -> None:
+        """Writes a whole blob, in place of one that is there."""
+
+    async def stage(self, name: str, block_id: str, data: bytes) -> None:
+        """Writes one block of a blob that nobody sees yet. Block ids of a blob are of one length."""
+
+    async def commit(self, name: str, block_ids: Sequence[str], about: About) -> None:
+        """Makes a blob of its staged blocks, in this order."""
+
+    async def open(self, name: str) -> StoredBlob | None:
+        """The blob, None when there is none."""
+
+    async def delete(self, name: str) -> None:
+        """Removes a blob; one that is not there is removed already."""
+
+    async def first_names(self, count: int) -> list[str]:
+        """The first names in alphabetical order, at most `count`."""
+
+    async def close(self) -> None:
+        """Lets every connection go."""
+
+
+class AzureBlobs:
+    """A container of an Azure storage account (or of Azurite). Belongs to the running event loop."""
+
+    def __init__(self, account: Account, container: str) -> None:
+        self._account = account
+        self._container = container
+        self._client: Any = None
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+        self._connecting = asyncio.Lock()
+
+    async def put(self, name: str, data: bytes, about: About) -> None:
+        async def work(container: Any) -> None:
+            await container.upload_blob(name, data, overwrite=True, **_settings(about))
+
+        await self._do(work)
+
+    async def stage(self, name: str, block_id: str, data: bytes) -> None:
+        async def work(container: Any) -> None:
+            await container.get_blob_client(name).stage_block(block_id, data, len(data))
+
+        await self._do(work)
+
+    async def commit(self, name: str, block_ids: Sequence[str], about: About) -> None:
+        async def work(container: Any) -> None:
+            from azure.storage.blob import BlobBlock
+
+            blocks = [BlobBlock(block_id) for block_id in block_ids]
+            await container.get_blob_client(name).commit_block_list(blocks, **_settings(about))
+
+        await self._do(work)
+
+    async def open(self, name: str) -> StoredBlob | None:
+        async def work(container: Any) -> StoredBlob:
+            found = await container.download_blob(name)
+            properties = found.properties
+            kind = properties.content_settings.content_type or "application/octet-stream"
+            return StoredBlob(About(kind, dict(properties.metadata)), properties.size, lambda: self._read(found))
+
+        found: StoredBlob | None = await self._do(work, missing=None)
+        return found
+
+    async def delete(self, name: str) -> None:
+        async def work(container: Any) -> None:
+            await container.delete_blob(name)
+
+        await self._do(work, missing=None)
+
+    async def first_names(self, count: int) -> list[str]:
+        async def work(container: Any) -> list[str]:
+            found: list[str] = []
+            async for name in container.list_blob_names(results_per_page=min(count, 5000)):
+                found.append(name)
+                if len(found) == count:
+                    break
+            return found
+
+        names: list[str] = await self._do(work, missing=[])
+        return names
+
+    async def close(self) -> None:
+        closers, self._closers, self._client = self._closers, [], None
+        for close in closers:
+            await close()
+
+    async def _do(self, work: Callable[[Any], Awaitable[T]], **missing: Any) -> Any:
+        """What `work` gives, once more after the container was created. `missing`: what it is where nothing is."""
+        from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+
+        try:
+            async with asyncio.timeout(OPERATION_S):
+                container = await self._connected()
+                try:
+                    return await work(container)
+                except ResourceNotFoundError:
+                    if missing:
+                        return missing["missing"]
+                with suppress(ResourceExistsError):  # another call, or another instance, was faster
+                    await container.create_container()
+                return await work(container)
+        except (AzureError, OSError, TimeoutError, ValueError) as error:
+            raise StorageFailed(
+                f"The storage account does not answer as it should ({type(error).__name__})."
+            ) from error
+
+    async def _read(self, found: Any) -> AsyncIterator[bytes]:
+        from azure.core.exceptions import AzureError
+
+        try:
+            async for piece in found.chunks():
+                yield piece
+        except (AzureError, OSError, TimeoutError) as error:
+            raise StorageFailed("The storage account stopped in the middle of a blob.") from error
+
+    async def _connected(self) -> Any:
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._load)
+            return self._client
+
+    def _load(self) -> Any:
+        """The container's client. The libraries take a while to load, so this runs beside the event loop."""
+        from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
+
+        logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO it writes every header of every request
+        options: dict[str, Any] = {
+            "retry_policy": ExponentialRetry(0, RETRY_BASE_S, RETRIES, random_jitter_range=1),
+            "connection_timeout": CONNECT_S,
+            "read_timeout": READ_S,
+            "max_single_get_size": PIECE_BYTES,
+            "max_chunk_get_size": PIECE_BYTES,
+        }
+        if self._account.connection_string is not None:
+            service = BlobServiceClient.from_connection_string(self._account.connection_string, **options)
+        else:
+            from azure.identity.aio import DefaultAzureCredential
+
+            credential = DefaultAzureCredential(managed_identity_client_id=self._account.client_id)
+            self._closers.append(credential.close)
+            service = BlobServiceClient(str(self._account.blob_url), credential=credential, **options)
+        self._closers.insert(0, service.close)
+        return service.get_container_client(self._container)
+
+
+def _settings(about: About) -> dict[str, Any]:
+    from azure.storage.blob import ContentSettings
+
+    return {"content_settings": ContentSettings(content_type=about.content_type), "metadata": dict(about.metadata)}

@@ -1,0 +1,50 @@
+"""What a request carries upstream: JSON, or a form whose files are read from disk as they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class FormFile:
+    """One file of a form: the field's name, the file's own name and type, its size in bytes, and its bytes.
+
+    `file` is rewound before each send; whoever received the form closes it.
+    """
+
+    field: str
+    filename: str
+    content_type: str
+    bytes_count: int
+    file: IO[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart form. A field whose value is a list is sent once per item."""
+
+    fields: Mapping[str, str | list[str]]
+    files: tuple[FormFile, ...]
+
+
+Content = bytes | Form
+
+
+def close_files(files: Iterable[FormFile]) -> None:
+    """Gives back what the files of a form take on disk."""
+    for one in files:
+        one.file.close()
+
+
+def request(method: str, url: str, headers: Mapping[str, str], content: Content | None) -> httpx.Request:
+    """The request with this content; the content type is written here."""
+    if isinstance(content, Form):
+        parts: Any = [(one.field, (one.filename, one.file, one.content_type)) for one in content.files]
+        return httpx.Request(method, url, headers=headers, data=dict(content.fields), files=parts)
+    if content is None:
+        return httpx.Request(method, url, headers=headers)
+    return httpx.Request(method, url, headers={**headers, "content-type": "application/json"}, content=content)

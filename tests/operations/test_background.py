@@ -1,0 +1,152 @@
+"""Background responses: noted, swept, recorded once they end."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+import pytest
+
+from shared.errors import StorageFailed, UpstreamFailed
+from shared.operations.background import FORGOTTEN_S, PARTITION, Background, Job
+from shared.storage.tables import Row
+from shared.supervisor import Supervisor
+
+JOB = Job("call_1", "resp_up", b"12345678", "master", "gpt-5", "gpt-5", "dep_1", 7, 1000.0)
+DONE = {"status": "completed", "usage": {"input_tokens": 10, "output_tokens": 20}}
+
+
+class Rows:
+    """A table in memory, which fails as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Row] = {}
+        self.failures = 0
+
+    async def put(self, row: Row) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StorageFailed("down")
+        self.kept[row.key] = row
+
+    async def remove(self, partition: str, key: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StorageFailed("down")
+        self.kept.pop(key, None)
+
+    async def rows(self, partition: str, count: int) -> list[Row]:
+        assert partition == PARTITION
+        return list(self.kept.values())[:count]
+
+    async def close(self) -> None:
+        self.kept.clear()
+
+
+class House:
+    """A Background over a table in memory, and what it recorded."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO, logger="spillway")
+        self._log = caplog
+        self.table = Rows()
+        self.now = 1060.0
+        self.background = Background(self.table, Supervisor(), lambda: self.now)
+
+    async def sweep(self, answer: dict[str, Any] | Exception | None) -> int:
+        async def ask(job: Job) -> dict[str, Any] | None:
+            assert job == JOB
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return await self.background.sweep(ask)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        lines = [record.getMessage() for record in self._log.records]
+        return [orjson.loads(line[5:]) for line in lines if line.startswith("call {")]
+
+
+@pytest.fixture
+def house(caplog: pytest.LogCaptureFixture) -> House:
+    return House(caplog)
+
+
+async def test_a_response_that_goes_on_is_noted_at_once(house: House) -> None:
+    await house.background.opened(JOB)
+    assert list(house.table.kept) == ["call_1"]
+
+
+async def test_one_that_still_runs_is_left_alone(house: House) -> None:
+    await house.background.opened(JOB)
+    assert await house.sweep({"status": "in_progress"}) == 0
+    assert (list(house.table.kept), house.records) == (["call_1"], [])
+
+
+async def test_one_that_has_ended_is_recorded_with_its_usage(house: House) -> None:
+    await house.background.opened(JOB)
+    assert await house.sweep(DONE) == 1
+    [record] = house.records
+    assert (record["call_id"], record["prompt_tokens"], record["completion_tokens"]) == ("call_1", 10, 20)
+    assert (record["outcome"], record["duration_ms"]) == ("ok", 60_000)
+
+
+async def test_one_that_was_recorded_is_not_recorded_again(house: House) -> None:
+    await house.background.opened(JOB)
+    await house.sweep(DONE)
+    assert await house.sweep(DONE) == 0
+    assert len(house.records) == 1
+
+
+async def test_one_that_failed_without_usage_is_estimated(house: House) -> None:
+    await house.background.opened(JOB)
+    await house.sweep({"status": "failed", "usage": None})
+    [record] = house.records
+    assert (record["outcome"], record["prompt_tokens"], record["usage_source"]) == ("error", 7, "estimated")
+
+
+async def test_one_that_was_deleted_is_recorded_as_unknown(house: House) -> None:
+    await house.background.opened(JOB)
+    assert await house.sweep(None) == 1
+    assert house.records[0]["code"] == "unknown"
+
+
+async def test_a_resource_that_does_not_answer_is_asked_again(house: House) -> None:
+    await house.background.opened(JOB)
+    assert await house.sweep(UpstreamFailed("down")) == 0
+    assert await house.sweep(DONE) == 1
+
+
+async def test_one_that_never_ends_is_given_up(house: House) -> None:
+    await house.background.opened(JOB)
+    house.now = JOB.created_at + FORGOTTEN_S
+    assert await house.sweep({"status": "in_progress"}) == 1
+    assert house.table.kept == {}
+
+
+async def test_what_was_settled_elsewhere_is_not_swept(house: House) -> None:
+    await house.background.opened(JOB)
+    await house.background.settled("call_1")
+    assert await house.sweep(DONE) == 0
+
+
+async def test_a_row_that_could_not_be_removed_is_no_failure(house: House) -> None:
+    await house.background.opened(JOB)
+    house.table.failures = 1
+    assert await house.sweep(DONE) == 1
+    assert list(house.table.kept) == ["call_1"]
+
+
+async def test_storage_that_is_down_does_not_stop_the_reply(house: House) -> None:
+    house.table.failures = 100
+    await house.background.opened(JOB)
+    assert house.table.kept == {}
+
+
+async def test_without_storage_nothing_is_noted_and_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    background = Background(None, Supervisor(), lambda: 0.0)
+    await background.opened(JOB)
+    await background.opened(JOB)
+    assert sum("no storage account" in record.getMessage() for record in caplog.records) == 1
