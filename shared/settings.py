@@ -14,6 +14,7 @@ DEVELOPMENT_SECRET = "spillway development"  # noqa: S105
 class Settings:
     """App settings. Every field is an environment variable of the same name with the prefix `SPILLWAY_`.
 
+    `allow_anonymous`: true serves anybody, without a key.
     `edge_timeout_s`: a buffered call is answered 504 after so many seconds; Azure's front end cuts at 230.
     `stream_total_s`: the longest stream; host.json ends an invocation, and with it the worker, after 30 minutes.
     `hold_back_s`: how long a stream's first, dataless events are held back so that a failure can still fail over.

@@ -85,7 +85,6 @@ def _stored(method: str, path: str, parse: Callable[[Incoming], Call], *replay: 
         usage=responses.nothing,
         estimate=_free,
         completion_tokens=_none,
-        translator=StoredEvents,
         body="none",
         replay=frozenset({Replay.FREELY, *replay}),
         method=method,
@@ -95,7 +94,9 @@ def _stored(method: str, path: str, parse: Callable[[Incoming], Call], *replay: 
     )
 
 
-RETRIEVE = _stored("GET", "responses/{id}", _parse_retrieve, Replay.FAILED, Replay.UNKNOWN)
+RETRIEVE = replace(
+    _stored("GET", "responses/{id}", _parse_retrieve, Replay.FAILED, Replay.UNKNOWN), translator=StoredEvents
+)
 DELETE = _stored("DELETE", "responses/{id}", _parse)
 CANCEL = _stored("POST", "responses/{id}/cancel", _parse, Replay.FAILED, Replay.UNKNOWN)
 INPUT_ITEMS = replace(

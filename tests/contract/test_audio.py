@@ -14,6 +14,8 @@ from openai import OpenAI
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
 
+OPERATIONS = ("audio_transcriptions", "audio_translations")
+
 pytestmark = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # openai's word on translations
 Client = Callable[["Running"], OpenAI]
 CONFIG = """

@@ -19,6 +19,8 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
 
+OPERATIONS = ("chat_completions",)
+
 HELLO = [{"role": "user", "content": "hello"}]
 WEATHER_TOOL = {
     "type": "function",

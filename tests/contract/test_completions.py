@@ -13,6 +13,8 @@ from openai.types import Completion
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
 
+OPERATIONS = ("completions",)
+
 Client = Callable[["Running"], OpenAI]
 ONE = """
 model_list:

@@ -13,6 +13,8 @@ from openai import OpenAI
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
 
+OPERATIONS = ("embeddings",)
+
 Client = Callable[["Running"], OpenAI]
 ONE = """
 model_list:

@@ -14,6 +14,8 @@ from openai import OpenAI
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
 
+OPERATIONS = ("images_generations", "images_edits")
+
 Client = Callable[["Running"], OpenAI]
 CONFIG = """
 model_list:

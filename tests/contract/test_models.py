@@ -13,6 +13,8 @@ from openai import AzureOpenAI, OpenAI
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
 
+OPERATIONS = ("models_list", "models_retrieve")
+
 CONFIG = """
 model_list:
   - {model_name: gpt-4o, litellm_params: {model: azure/gpt-4o, api_base: $SIM/east, api_key: sim-key-east}}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
     from tests.contract.conftest import Client
 
+OPERATIONS = ("responses_create", "responses_compact", "responses_input_tokens")
+
 # Azure's first api-version with Responses is 2025-03-01-preview; the GA one of most configurations is raised to it.
 CONFIG = """
 model_list:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
     from tests.contract.conftest import Client
 
+OPERATIONS = ("responses_retrieve", "responses_delete", "responses_cancel", "responses_input_items")
+
 CONFIG = """
 model_list:
   - model_name: gpt-4o

@@ -17,6 +17,8 @@ from devtools.storage import AZURITE, storage
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
 
+OPERATIONS = ("audio_speech", "audio_speech_retrieve")
+
 Client = Callable[["Running"], OpenAI]
 CONFIG = """
 general_settings: {disconnect_drain_s: 0.3}

@@ -9,6 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Spillway
 
+OPERATIONS = ("zz_aliases",)
+
 CONFIG = """
 model_list:
   - model_name: gpt-4o
