@@ -11,7 +11,7 @@ tame()  # before the extension builds its server, so before anything is indexed
 
 def blueprints() -> tuple[func.Blueprint, ...]:
     """Every blueprint; the host orders functions by name, not by this."""
-    from handlers import aliases, audio, chat, completions, embeddings, health, images, models, responses
+    from handlers import aliases, audio, chat, completions, embeddings, health, images, models, responses, timers
 
-    modules = (audio, chat, completions, embeddings, health, images, models, responses, aliases)
+    modules = (audio, chat, completions, embeddings, health, images, models, responses, timers, aliases)
     return tuple(module.blueprint for module in modules)

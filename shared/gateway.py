@@ -25,6 +25,7 @@ from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.ids import CallIds, instance_id
 from shared.operations import buffered, speech, streamed
+from shared.operations.background import TABLE, Background
 from shared.operations.body import read_form, read_json
 from shared.operations.client_credentials import taken
 from shared.operations.connection import ClientConnection
@@ -32,6 +33,7 @@ from shared.operations.exchange import Exchange
 from shared.operations.health import Health
 from shared.operations.operation import Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply, Reply
+from shared.operations.responses_polled import ResponsePoll
 from shared.operations.speech_store import SpeechStore, container
 from shared.operations.spellings import Match, Spellings
 from shared.operations.table import AUDIO_SPEECH, OPERATIONS
@@ -39,6 +41,7 @@ from shared.plan import Plan as Plan
 from shared.plan import read_plan as read_plan
 from shared.routing.router import Router
 from shared.seal import Seal, Sealer, tag
+from shared.storage.tables import AzureTable
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import UpstreamClient
@@ -91,6 +94,8 @@ class Gateway:
         )
         retention_days = config.general_settings.speech_retention_days
         self.speech = SpeechStore(container(plan.storage), self.supervisor, clock, retention_days, random_bytes)
+        jobs = AzureTable(plan.storage, TABLE) if plan.storage is not None else None
+        self.background = Background(jobs, self.supervisor, clock)
         self._body_bytes_max = config.general_settings.body_bytes_max or BODY_BYTES_MAX
         self._under_way = 0
 
@@ -103,12 +108,17 @@ class Gateway:
         path = request.path_params.get("path") or request.url.path
         return await self._served(lambda: self.spellings.match(request.method, path), request)
 
+    async def settle_background(self) -> None:
+        """Records background responses that have ended; for the timer. Raises StorageFailed."""
+        await self.background.sweep(ResponsePoll(self.router, self.upstream, self.call_ids.next))
+
     async def close(self) -> None:
         """Ends everything that runs; for hosts and tests that end in good order."""
         await self.supervisor.close()
         await self.upstream.close()
         await self.sign_ins.close()
         await self.speech.close()
+        await self.background.close()
 
     async def _served(self, find: Callable[[], Match], request: Request) -> Reply:
         call_id = self.call_ids.next()
@@ -194,6 +204,7 @@ class Gateway:
             drain_s=general.disconnect_drain_s,
             keepalive_s=general.keepalive_s,
             attempts_max=1 + self.config.num_retries,
+            background=self.background,
             on_close=self._release,
         )
 

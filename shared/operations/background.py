@@ -66,6 +66,12 @@ class Background:
         self._supervisor = supervisor
         self._clock = clock
         self._told = False
+        self._writing: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is noted will be recorded when it ends."""
+        return self._table is not None
 
     async def opened(self, job: Job) -> None:
         """Notes a response that goes on; waits for the row a moment, and no longer."""
@@ -74,12 +80,16 @@ class Background:
                 self._told = True
                 log.warning("there is no storage account: background responses are not settled when they end")
             return
-        writing = self._supervisor.start(self._write(self._table, job), "background job")
+        writing = self._writing[job.call_id] = self._supervisor.start(self._write(self._table, job), "background job")
+        writing.add_done_callback(lambda _: self._writing.pop(job.call_id, None))
         await asyncio.wait({writing}, timeout=WRITE_WAIT_S)
 
     async def settled(self, call_id: str) -> None:
         """The response's usage was recorded elsewhere: the timer need not."""
         if self._table is not None:
+            writing = self._writing.get(call_id)
+            if writing is not None:
+                await asyncio.wait({writing})
             try:
                 await self._table.remove(PARTITION, call_id)
             except StorageFailed:
@@ -101,12 +111,17 @@ class Background:
                 return await self._look(table, job, ask)
 
         looks = [self._supervisor.start(look(job), "sweep") for job in jobs]
-        if not looks:
-            return 0
-        done, late = await asyncio.wait(looks, timeout=SWEEP_S)
+        done, late = await asyncio.wait(looks, timeout=SWEEP_S) if looks else (set(), set())
         for one in late:
             one.cancel()
-        return sum(not one.cancelled() and one.exception() is None and one.result() for one in done)
+        recorded = sum(not one.cancelled() and one.exception() is None and one.result() for one in done)
+        log.info("background responses: %d under way, %d of them ended", len(jobs), recorded)
+        return recorded
+
+    async def close(self) -> None:
+        """Lets the storage account go."""
+        if self._table is not None:
+            await self._table.close()
 
     async def _look(self, table: Table, job: Job, ask: Ask) -> bool:
         """Whether the job has ended and was recorded."""

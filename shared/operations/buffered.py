@@ -96,6 +96,9 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
     if failure is not None:
         raise failure
     attempt.end()
+    going_on = operation.goes_on(call, payload) if operation.goes_on is not None else None
+    if going_on is not None:
+        await exchange.note(attempt, going_on)
     usage = operation.usage(payload) or exchange.estimate(operation.completion_tokens(payload))
     if operation.seal is not None and operation.seal(call, payload):
         body = orjson.dumps(payload)

@@ -43,6 +43,7 @@ class ChatEvents:
         self.ended = False
         self.error: SpillwayError | None = None
         self.failure: SpillwayError | None = None
+        self.goes_on: str | None = None
         self.usage: Usage | None = None
         self.splitter: Splitter = Framer()
         self._show_usage = show_usage

@@ -13,6 +13,7 @@ import httpx
 from shared.catalog.parameters import apply
 from shared.catalog.policy import requested
 from shared.errors import ContentFiltered, Replay, SpillwayError
+from shared.operations.background import Background, Job
 from shared.operations.operation import Call, Proxied
 from shared.routing import attempts
 from shared.routing.attempts import Attempt, Trail
@@ -50,12 +51,14 @@ class Exchange:
     drain_s: float
     keepalive_s: float
     attempts_max: int
+    background: Background
     on_close: Callable[[], None]
     started: float = field(default_factory=time.monotonic)
     trail: Trail = field(init=False)
     response_headers: httpx.Headers | None = None
     abandoned: bool = False
     _recorded: bool = False
+    _noted: bool | None = None
 
     def __post_init__(self) -> None:
         self.trail = Trail(self.call.call_id)
@@ -156,8 +159,31 @@ class Exchange:
         if self.record.first_byte_ms is None:
             self.record.first_byte_ms = round((time.monotonic() - self.started) * 1000, 3)
 
+    async def note(self, attempt: Attempt, upstream_id: str) -> None:
+        """The answer is made whether or not it is read here: what it comes to is recorded when it has ended."""
+        if self._noted is not None:
+            return
+        self._noted = self.background.keeps
+        job = Job(
+            call_id=self.call.call_id,
+            upstream_id=upstream_id,
+            resource=attempt.deployment.resource_tag,
+            caller=self.record.caller,
+            model=self.call.model,
+            deployment=attempt.deployment.label,
+            deployment_id=attempt.deployment.id,
+            prompt=self.estimate(0).prompt,
+            created_at=time.time(),
+        )
+        await self.background.opened(job)
+
     def settle(self, usage: Usage) -> None:
-        """The call has its usage; recorded when it closes."""
+        """The call has its usage; recorded when it closes. An answer that was noted waits for the upstream's word."""
+        if self._noted and usage.source == "estimated":
+            return
+        if self._noted:
+            self._noted = False
+            self.supervisor.start(self.background.settled(self.call.call_id), "background job")
         record = self.record
         record.prompt_tokens, record.completion_tokens = usage.prompt, usage.completion
         record.cached_tokens, record.reasoning_tokens = usage.cached, usage.reasoning

@@ -79,7 +79,8 @@ class EventTranslator(Protocol):
     `feed` is called once per event and gives the bytes to forward, perhaps none. `began`: the client has been given
     a data event, so failing over is no longer possible. `ended`: the upstream said that it is done. `error`: the
     upstream reported a failure in an event, and nothing more is to be fed. `failure`: the upstream's own last event
-    said so and was forwarded, so that the client needs no other. `release` is called when the beginning has been held
+    said so and was forwarded, so that the client needs no other. `goes_on`: the upstream id of an answer that is made
+    whether or not the stream is read. `release` is called when the beginning has been held
     back long enough: what was kept of it. `finish` is called once, after the last event of an answer that is whole:
     what was kept back to its end. `closing` is the protocol's last event, if it has one. `splitter` cuts the bytes.
     """
@@ -88,6 +89,7 @@ class EventTranslator(Protocol):
     ended: bool
     error: SpillwayError | None
     failure: SpillwayError | None
+    goes_on: str | None
     usage: Usage | None
     splitter: Splitter
 
@@ -122,7 +124,8 @@ class Proxied:
     deployment may be tried. `method` is the upstream's, `catalog` the operation's name in
     shared.catalog.api_versions where it differs from its own. Where ids belong to a resource, `seal` replaces those
     in a whole reply's JSON, in place, and says whether there were any; `scrub` does so in the text of an error.
-    `failed` is the failure that a reply's JSON stands for although its status is 200.
+    `failed` is the failure that a reply's JSON stands for although its status is 200; `goes_on` is the upstream id of
+    an answer that is made after its reply.
     """
 
     upstream_path: str
@@ -145,6 +148,7 @@ class Proxied:
     catalog: str | None = None
     seal: Callable[[Call, dict[str, Any]], bool] | None = None
     failed: Callable[[Call, dict[str, Any]], SpillwayError | None] | None = None
+    goes_on: Callable[[Call, dict[str, Any]], str | None] | None = None
     scrub: Callable[[Call, str], str] | None = None
 
 

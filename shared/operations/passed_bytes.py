@@ -25,6 +25,7 @@ class PassedBytes:
         self.ended = False
         self.error: SpillwayError | None = None
         self.failure: SpillwayError | None = None
+        self.goes_on: str | None = None
         self.usage: Usage | None = usage
         self.splitter: Splitter = Whole()
         self.closing = b""

@@ -12,7 +12,7 @@ from shared.errors import BadRequest
 from shared.operations import responses_ids
 from shared.operations.operation import Call, Incoming, Proxied
 from shared.operations.parsing import boolean, call_of, dumped, stream_options, wrong_type
-from shared.operations.responses_events import ResponseEvents, failure_of
+from shared.operations.responses_events import ResponseEvents, failure_of, going_on
 from shared.operations.responses_simulated import streamed_response
 from shared.upstream.deployment import Deployment
 from shared.usage.estimate import response_output_tokens, response_prompt_tokens
@@ -90,6 +90,7 @@ CREATE = Proxied(
     catalog=CATALOG,
     seal=seal,
     failed=failure_of,
+    goes_on=going_on,
     scrub=responses_ids.scrub,
 )
 COMPACT = replace(CREATE, upstream_path="responses/compact", parse=_parse_whole, translator=None, failed=None)

@@ -16,6 +16,7 @@ from shared.upstream.sse import with_data
 from shared.usage.usage import Usage, typed_usage
 
 FINAL = frozenset({"response.completed", "response.failed", "response.incomplete", "response.cancelled"})
+_UNDER_WAY = ("queued", "in_progress")
 DATALESS = frozenset({"response.created", "response.queued", "response.in_progress"})
 
 
@@ -49,6 +50,8 @@ class ResponseEvents(TypedEvents):
         return self.release() + self._forwarded(event, payload)
 
     def _forwarded(self, event: bytes, payload: dict[str, Any]) -> bytes:
+        if self.goes_on is None:
+            self.goes_on = going_on(self._call, payload.get("response"))
         if not replace(payload, responses_ids.EVENT, self._seal) and self.failure is None:
             return event
         try:
@@ -75,6 +78,14 @@ class StoredEvents(ResponseEvents):
 
     def _failure(self, payload: dict[str, Any]) -> SpillwayError | None:
         return None if payload.get("type") == "response.failed" else super()._failure(payload)
+
+
+def going_on(call: Call, response: Any) -> str | None:
+    """The upstream id of a response that is made in the background and has not ended."""
+    if call.body.get("background") is not True or not isinstance(response, dict):
+        return None
+    identifier = response.get("id")
+    return identifier if response.get("status") in _UNDER_WAY and isinstance(identifier, str) else None
 
 
 def failure_of(call: Call, response: dict[str, Any]) -> SpillwayError | None:

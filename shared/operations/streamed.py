@@ -131,6 +131,8 @@ class StreamedCall:
         translator, watch = stream.translator, self._watch
         out: bytes = stream.first
         while True:
+            if translator.goes_on is not None:
+                await self._exchange.note(stream.attempt, translator.goes_on)
             if out:
                 await self._send(out)
             if translator.ended or translator.error is not None:

@@ -34,6 +34,7 @@ class TypedEvents:
         self.ended = False
         self.error: SpillwayError | None = None
         self.failure: SpillwayError | None = None
+        self.goes_on: str | None = None
         self.usage: Usage | None = None
         self.splitter: Splitter = Framer()
         self._final = final
