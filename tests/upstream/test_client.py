@@ -118,7 +118,7 @@ async def test_a_redirect_is_not_followed() -> None:
     assert asked == ["r.openai.azure.com"]
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream", "*/*"])
 async def test_exactly_the_listed_headers_are_sent(accept: str) -> None:
     sent = await request_of(replace(OUTGOING, accept=accept))
     assert dict(sent.headers) == {
