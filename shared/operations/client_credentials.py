@@ -8,7 +8,7 @@ needs the caller's own key or token: the gateway's credentials go nowhere but to
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,29 +24,39 @@ CHARS_MAX = {"api_base": 512, "api_version": 32, "api_key": 1024, "azure_ad_toke
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What a caller brought, by the names that it used; nothing of it is checked yet, and no repr shows it."""
+
+    values: Mapping[str, Any] = field(repr=False)
+
+    def applied(self, candidates: Sequence[Deployment]) -> list[Deployment]:
+        """The candidates that take what was brought, with it in place. Raises BadRequest when there is none."""
+        names = list(self.values)
+        able = [one for one in candidates if all(one.client_params.allows(_own_name(name)) for name in names)]
+        if not able:
+            allowed = {name for name in names for one in candidates if one.client_params.allows(_own_name(name))}
+            raise not_accepted(next((name for name in names if name not in allowed), names[0]))
+        return self._checked().applied(able)
+
+    def _checked(self) -> ClientCredentials:
+        if {"api_base", "base_url"} <= self.values.keys():
+            raise BadRequest(
+                "`api_base` and `base_url` are the same; send one.", param="base_url", code="invalid_value"
+            )
+        return ClientCredentials(**{_own_name(name): _checked(name, value) for name, value in self.values.items()})
+
+
+@dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """What a caller brought; the secrets stay out of the repr. `base_name` is how it spelled `api_base`."""
+    """What a caller brought, checked; the secrets stay out of the repr."""
 
     api_key: str | None = field(default=None, repr=False)
     azure_ad_token: str | None = field(default=None, repr=False)
     api_base: str | None = None
     api_version: str | None = None
-    base_name: str = "api_base"
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The parameters that were brought."""
-        return tuple(one.name for one in fields(self) if one.default is None and getattr(self, one.name) is not None)
-
-    def applied(self, candidates: Sequence[Deployment]) -> list[Deployment]:
-        """The candidates that take what was brought, with it in place. Raises BadRequest when there is none."""
-        names = self.names
-        able = [one for one in candidates if all(one.client_params.allows(name) for name in names)]
-        if not able:
-            refused = next(
-                (name for name in names if not any(one.client_params.allows(name) for one in candidates)), names[0]
-            )
-            raise not_accepted(self.base_name if refused == "api_base" else refused)
+    def applied(self, able: Sequence[Deployment]) -> list[Deployment]:
+        """The deployments, all of which take what was brought, with it in place. Raises BadRequest."""
         if self.api_base is not None and self.api_key is None and self.azure_ad_token is None:
             raise BadRequest(
                 "`api_base` needs `api_key` or `azure_ad_token`: the gateway's own credentials are not sent there.",
@@ -90,38 +100,28 @@ class ClientCredentials:
         return static_token(self.azure_ad_token) if self.azure_ad_token is not None else None
 
 
-def taken(body: Mapping[str, Any]) -> tuple[dict[str, Any], ClientCredentials | None]:
-    """`body` without what a caller brought of this kind, and what it was. Raises BadRequest, which quotes no value."""
+def taken(body: Mapping[str, Any]) -> tuple[dict[str, Any], Brought | None]:
+    """`body` without what a caller brought of this kind, and what it was, None for nothing. Raises BadRequest for what
+    no caller may bring."""
     for name in NEVER_FROM_CLIENTS:
         if name in body:
             raise not_accepted(name)
-    if not any(name in body for name in CREDENTIAL_FIELDS):
-        return dict(body), None
     rest = {name: value for name, value in body.items() if name not in CREDENTIAL_FIELDS}
-    found: dict[str, str] = {}
-    for name in CREDENTIAL_FIELDS:
-        value = body.get(name)
-        if value is None:
-            continue
-        found[_own_name(name, found)] = _checked(name, value)
-    base_name = "base_url" if body.get("base_url") is not None else "api_base"
-    return rest, ClientCredentials(**found, base_name=base_name) if found else None
+    found = {name: body[name] for name in CREDENTIAL_FIELDS if body.get(name) is not None}
+    return rest, Brought(found) if found else None
 
 
 def not_accepted(name: str) -> BadRequest:
-    """The answer for a parameter that this model's entry does not list."""
+    """The answer for a parameter that this model's entry does not list; it quotes no value."""
     return BadRequest(f"`{name}` is not accepted from clients here.", param=name, code="unsupported_parameter")
 
 
-def _own_name(name: str, found: Mapping[str, str]) -> str:
-    own = "api_base" if name == "base_url" else name
-    if own in found:
-        raise BadRequest("`api_base` and `base_url` are the same; send one.", param="base_url", code="invalid_value")
-    return own
+def _own_name(name: str) -> str:
+    return "api_base" if name == "base_url" else name
 
 
 def _checked(name: str, value: Any) -> str:
-    own = "api_base" if name == "base_url" else name
+    own = _own_name(name)
     if not isinstance(value, str):
         raise wrong_type(name, "a string", value)
     text = value.strip()

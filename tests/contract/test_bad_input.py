@@ -77,8 +77,8 @@ def wrong_type(name: str, value: Any) -> Mistake:
     return Mistake(400, "invalid_type", body(**{name: value}), name)
 
 
-def credential(name: str, value: str = "http://127.0.0.1:1/x") -> Mistake:
-    return Mistake(400, "unsupported_parameter", body(**{name: value}), name)
+def credential(name: str) -> Mistake:
+    return Mistake(400, "unsupported_parameter", body(**{name: "http://127.0.0.1:1/x"}), name)
 
 
 MISTAKES: dict[str, Mistake] = {
@@ -141,7 +141,7 @@ MISTAKES: dict[str, Mistake] = {
     "api_key": credential("api_key"),
     "api_base": credential("api_base"),
     "base_url": credential("base_url"),
-    "api_version": credential("api_version", "2024-10-21"),
+    "api_version": credential("api_version"),
     "azure_ad_token": credential("azure_ad_token"),
     "unknown path": Mistake(404, "unknown_url", path="/v1/nothing", says="POST /v1/nothing"),
     "long path": Mistake(404, "unknown_url", path="/v1/" + "x" * 5000),
