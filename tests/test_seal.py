@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.seal import Sealer, tag
+from shared.seal import Seal, Sealer, tag
 
 EAST, WEST, ANN = tag("res_east"), tag("res_west"), tag("key_ann")
 UPSTREAM = "resp_68f0c1d2e3a4b5c6d7e8f90123456789"
@@ -78,3 +78,40 @@ def test_after_rotation_the_new_secret_seals() -> None:
 def test_no_secret_is_no_sealer() -> None:
     with pytest.raises(ValueError, match="secret"):
         Sealer([])
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
+def test_wrapped_content_is_itself_behind_its_mark(content: str) -> None:
+    sealer = Sealer(["secret"])
+    wrapped = sealer.wrap(content, EAST, ANN)
+    opened = sealer.unwrap(wrapped)
+    assert wrapped.endswith("." + content)
+    assert sealer.is_wrapped(wrapped)
+    assert opened is not None
+    assert (opened.resource, opened.owner, opened.upstream) == (EAST, ANN, content)
+
+
+def test_a_mark_belongs_to_its_content() -> None:
+    sealer = Sealer(["secret"])
+    mark = sealer.wrap("one", EAST, ANN).removesuffix("one")
+    assert sealer.unwrap(mark + "other") is None
+
+
+@pytest.mark.parametrize("text", ["", "gAAAAA", "spillway.", "spillway.x", "spillway..x", "spillway.AAAA.x"])
+def test_content_that_was_not_wrapped_does_not_open(text: str) -> None:
+    assert Sealer(["secret"]).unwrap(text) is None
+
+
+def test_an_id_is_no_mark_for_content() -> None:
+    sealer = Sealer(["secret"])
+    forged = "spillway." + sealer.seal("x", EAST, ANN) + "."
+    assert sealer.unwrap(forged) is None
+
+
+def test_a_caller_opens_its_own_and_one_that_sees_all_everybodys() -> None:
+    sealer = Sealer(["secret"])
+    ann, bob = Seal(sealer, tag("ann")), Seal(sealer, tag("bob"))
+    root = Seal(sealer, tag("root"), sees_all=True)
+    our_id, content = ann.id(UPSTREAM, EAST), ann.content("gAAAAA", EAST)
+    assert [one.open_id(our_id) is not None for one in (ann, bob, root)] == [True, False, True]
+    assert [one.open_content(content) is not None for one in (ann, bob, root)] == [True, False, True]

@@ -8,8 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shared import config
 from shared.config import Match
-from shared.errors import BadRequest, ModelNotFound
+from shared.errors import BadRequest, ModelNotFound, NotFound
 from shared.routing.router import COOLDOWN_MS, COOLING_MAX, WILDCARD_DEPLOYMENTS_MAX, Router
+from shared.seal import tag
 from shared.upstream.credentials import api_key
 from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entry
@@ -230,6 +231,46 @@ def test_in_flight_counts_up_and_down() -> None:
     found.begin(one)
     found.end(one)
     assert found.in_flight(one) == 1
+
+
+TWO = (
+    entry("azure/a"),
+    entry("azure/a", info="resource: other"),
+    entry("azure/b", name="o3", info="resource: other"),
+    entry("azure/*", name="azure/*", info="resource: wild"),
+)
+
+
+def bound(found: Router, model: str, resource: str) -> list[str]:
+    candidates = found.candidates(model, *ANY)
+    return [one.resource_id for one in found.bound(candidates, tag(resource), model)]
+
+
+def test_a_call_that_is_bound_goes_to_that_resource_alone() -> None:
+    assert bound(router(*TWO), "gpt-4o", "other") == ["other"]
+
+
+def test_without_a_model_every_deployment_of_the_resource_will_do() -> None:
+    assert bound(router(*TWO), "", "other") == ["other", "other"]
+
+
+def test_a_wildcard_reaches_its_resource_before_any_name_was_asked_for() -> None:
+    assert bound(router(*TWO), "", "wild") == ["wild"]
+
+
+def test_a_model_that_is_not_at_the_resource_is_a_bad_request() -> None:
+    with pytest.raises(BadRequest, match="does not serve `gpt-4o`"):
+        bound(router(*TWO), "gpt-4o", "wild")
+
+
+@pytest.mark.parametrize("model", ["", "gpt-4o"])
+def test_a_resource_that_is_not_configured_is_not_found(model: str) -> None:
+    with pytest.raises(NotFound):
+        bound(router(*TWO), model, "gone")
+
+
+def test_without_a_model_none_may_be_able() -> None:
+    assert router(entry("azure/a", info="mode: embedding")).candidates("", *ANY) == []
 
 
 class InFlight(RuleBasedStateMachine):

@@ -12,6 +12,7 @@ from shared.errors import (
     ContentFiltered,
     ContextLengthExceeded,
     DeploymentNotFound,
+    NotFound,
     PayloadTooLarge,
     RateLimited,
     Replay,
@@ -374,3 +375,33 @@ def test_an_error_in_a_stream_does_not_name_a_host() -> None:
     error = error_in_stream({"error": {"code": "content_filter", "message": "at my.openai.azure.com"}})
     assert error is not None
     assert error.message == "at the upstream"
+
+
+GONE = b'{"error":{"message":"Response with id \'resp_1\' not found.","type":"invalid_request_error","code":null}}'
+
+
+def test_a_404_for_a_thing_that_was_named_is_the_clients() -> None:
+    error = error_of(404, {}, GONE, NOW, bound=True)
+    assert isinstance(error, NotFound)
+    assert (error.message, error.replay) == ("Response with id 'resp_1' not found.", Replay.NEVER)
+
+
+def test_a_404_where_nothing_was_named_is_the_operators() -> None:
+    assert isinstance(error_of(404, {}, GONE, NOW), UpstreamMisconfigured)
+
+
+def test_an_unknown_path_is_the_operators_whatever_was_named() -> None:
+    body = b'{"error":{"code":"404","message":"Resource not found"}}'
+    assert isinstance(error_of(404, {}, body, NOW, bound=True), UpstreamMisconfigured)
+
+
+def test_an_unknown_deployment_is_one_whatever_was_named() -> None:
+    body = b'{"error":{"code":"DeploymentNotFound","message":"no"}}'
+    assert isinstance(error_of(404, {}, body, NOW, bound=True), DeploymentNotFound)
+
+
+@pytest.mark.parametrize("code", ["invalid_prompt", "image_too_large", "failed_to_download_image"])
+def test_a_response_that_failed_for_its_input_is_a_bad_request(code: str) -> None:
+    error = error_in_stream({"type": "error", "error": {"code": code, "message": "m"}})
+    assert isinstance(error, BadRequest)
+    assert (error.code, error.replay) == (code, Replay.NEVER)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.upstream.sse import EventTooLarge, Framer, comment, data_of, event
+from shared.upstream.sse import EventTooLarge, Framer, comment, data_of, event, with_data
 
 LINES = st.sampled_from([b"data: x", b"data:", b"data: {}", b": note", b"event: ping", b"id: 1", b"\xc3\xa9", b""])
 ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
@@ -147,3 +147,18 @@ def test_an_event_that_we_write_is_read_back(data: bytes) -> None:
 
 def test_a_comment_that_we_write_has_no_data() -> None:
     assert (comment("keep-alive"), data_of(comment("keep-alive"))) == (b": keep-alive\n\n", None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"data: old\n\n", b"data: new\n\n"),
+        (b"event: x\ndata: old\n\n", b"event: x\ndata: new\n\n"),
+        (b"event: x\r\ndata: a\r\ndata: b\r\nid: 5\r\n\r\n", b"event: x\nid: 5\ndata: new\n\n"),
+        (b": note\ndata:old\n\n", b": note\ndata: new\n\n"),
+        (b"\xef\xbb\xbfdata: old\n\n", b"data: new\n\n"),
+    ],
+)
+def test_an_events_data_is_replaced_and_its_other_fields_stay(before: bytes, after: bytes) -> None:
+    assert with_data(before, b"new") == after
+    assert data_of(after) == b"new"

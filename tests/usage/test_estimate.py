@@ -11,6 +11,8 @@ from shared.usage.estimate import (
     chat_completion_tokens,
     chat_prompt_tokens,
     message_weight,
+    response_output_tokens,
+    response_prompt_tokens,
     text_weight,
     tokens_of,
 )
@@ -131,3 +133,28 @@ def test_all_that_a_model_writes_counts(name: str) -> None:
 def test_tool_calls_count_with_name_and_arguments() -> None:
     calls = [{"id": "call_1", "type": "function", "function": {"name": "f" * 8, "arguments": "x" * 40}}]
     assert message_weight({"content": None, "tool_calls": calls}) == 12
+
+
+def test_a_response_counts_its_input_instructions_and_tools() -> None:
+    text = response_prompt_tokens({"input": "one two three four"})
+    items = response_prompt_tokens({"input": [{"role": "user", "content": "one two three four"}]})
+    assert 0 < text <= items
+    assert response_prompt_tokens({"input": "x", "instructions": "y" * 400}) > 100
+    assert response_prompt_tokens({"input": "x", "tools": [{"description": "y" * 400}]}) > 100
+
+
+def test_an_image_in_a_response_counts_as_an_image() -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 100_000}
+    assert response_prompt_tokens({"input": [{"role": "user", "content": [image]}]}) < 1000
+
+
+def test_all_that_a_response_writes_counts() -> None:
+    message = {"type": "message", "content": [{"text": "x" * 40}, {"refusal": "y" * 40}]}
+    call = {"type": "function_call", "arguments": "z" * 40}
+    assert response_output_tokens({"output": [message, call]}) == 30
+
+
+@given(OBJECTS)
+def test_no_json_makes_the_estimates_of_a_response_fail(body: dict[str, Any]) -> None:
+    assert response_prompt_tokens({"input": body, **body}) >= 0
+    assert response_output_tokens({"output": [body], **body}) >= 0
