@@ -53,8 +53,8 @@ from shared.upstream.transport import create_transport
 
 log = logging.getLogger("spillway")
 
-TASKS_PER_CALL_MAX = 5
-"""Its client's watch, its opening or work, a drain, a keep-alive, the tail of its stream."""
+TASKS_PER_CALL_MAX = 6
+"""Its client's watch, its opening or work, a drain, a keep-alive, the tail of its stream, a recording."""
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """A JSON request, unless general_settings.max_request_size_mb says otherwise: Azure takes images of up to 20 MB."""
 

@@ -30,7 +30,7 @@ from shared.storage.recorder import Recorder
 from shared.usage.usage import Usage, typed_usage
 
 CACHE_HEADER = "x-spillway-speech-cache"
-KEPT_WAIT_S = 0.25
+KEPT_WAIT_S = 1.0
 """Behind the last byte of audio the end of the answer waits so long for storage: who then asks for the id finds it."""
 _CONTENT_TYPES = {"opus": "audio/ogg", "mp3": "audio/mpeg"}
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}

@@ -77,9 +77,8 @@ class AzureBlobs:
     def __init__(self, account: Account, container: str) -> None:
         self._account = account
         self._container = container
-        self._client: Any = None
         self._closers: list[Callable[[], Awaitable[None]]] = []
-        self._connecting = asyncio.Lock()
+        self._loading: asyncio.Future[Any] | None = None
 
     async def put(self, name: str, data: bytes, about: About) -> None:
         async def work(container: Any) -> None:
@@ -131,7 +130,9 @@ class AzureBlobs:
         return names
 
     async def close(self) -> None:
-        closers, self._closers, self._client = self._closers, [], None
+        if self._loading is not None:
+            await asyncio.wait({self._loading})
+        closers, self._closers, self._loading = self._closers, [], None
         for close in closers:
             await close()
 
@@ -165,10 +166,10 @@ class AzureBlobs:
             raise StorageFailed("The storage account stopped in the middle of a blob.") from error
 
     async def _connected(self) -> Any:
-        async with self._connecting:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._load)
-            return self._client
+        """The container's client, loaded once, whoever stops waiting for it."""
+        if self._loading is None or (self._loading.done() and self._loading.exception() is not None):
+            self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
+        return await asyncio.shield(self._loading)
 
     def _load(self) -> Any:
         """The container's client. The libraries take a while to load, so this runs beside the event loop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
@@ -117,3 +118,13 @@ async def test_it_can_be_closed_unused_and_used_after_it_was_closed(blobs: Azure
     await blobs.put("n", b"x", ABOUT)
     await blobs.close()
     assert await read(await blobs.open("n")) == b"x"
+
+
+async def test_who_stops_waiting_for_the_first_connection_costs_the_next_nothing(blobs: AzureBlobs) -> None:
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await blobs.open("n")
+    await asyncio.gather(*(blobs.put(f"n{number}", b"x", ABOUT) for number in range(5)))
+    assert len(await blobs.first_names(9)) == 5
+    assert len(blobs._closers) == 1
