@@ -27,8 +27,8 @@ WRITE_WAIT_S = 0.25
 """How long a reply waits for its row; a storage outage must not stop inference."""
 WRITE_TRIES = 5
 WRITE_PAUSE_S = 2.0
-SWEEP_JOBS_MAX = 200
-SWEEP_AT_ONCE = 8
+SWEEP_JOBS_MAX = 1000
+SWEEP_AT_ONCE = 16
 SWEEP_S = 20.0
 FORGOTTEN_S = 48 * 3600.0
 """A response that has not ended after so long is recorded as unknown: Azure keeps none of them running for a day."""

@@ -101,7 +101,7 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
         await exchange.note(attempt, going_on)
     usage = operation.usage(payload) or exchange.estimate(operation.completion_tokens(payload))
     if operation.seal is not None and operation.seal(call, payload):
-        body = orjson.dumps(payload)
+        body = _written(payload)
     return Answer(body, usage, media_type)
 
 
@@ -115,6 +115,13 @@ def _payload(body: bytes) -> dict[str, Any]:
             raise UpstreamNoReply("The model's answer broke off in its middle.")
         raise UpstreamFailed("The model's deployment answered with something that is not JSON.")
     return payload
+
+
+def _written(payload: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(payload)
+    except orjson.JSONEncodeError:
+        raise UpstreamFailed("The model's deployment answered with JSON that is nested too deeply.") from None
 
 
 async def _end_after(work: asyncio.Task[Answer], seconds: float) -> None:

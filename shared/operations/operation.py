@@ -80,9 +80,9 @@ class EventTranslator(Protocol):
     a data event, so failing over is no longer possible. `ended`: the upstream said that it is done. `error`: the
     upstream reported a failure in an event, and nothing more is to be fed. `failure`: the upstream's own last event
     said so and was forwarded, so that the client needs no other. `goes_on`: the upstream id of an answer that is made
-    whether or not the stream is read. `release` is called when the beginning has been held
-    back long enough: what was kept of it. `finish` is called once, after the last event of an answer that is whole:
-    what was kept back to its end. `closing` is the protocol's last event, if it has one. `splitter` cuts the bytes.
+    whether or not the stream is read. `release` is called when the beginning has been held back long enough: what was
+    kept of it. `finish` is called once, after the last event of an answer that is whole: what was kept back to its
+    end. `closing` is the protocol's last event, if it has one. `splitter` cuts the bytes.
     """
 
     began: bool
