@@ -43,7 +43,7 @@ from shared.routing.router import Router
 from shared.seal import Seal, Sealer, tag
 from shared.storage.tables import AzureTable
 from shared.supervisor import Supervisor
-from shared.telemetry import CallRecord, call_ended
+from shared.telemetry import CallRecord, call_refused
 from shared.upstream.client import UpstreamClient
 from shared.upstream.content import FormFile, close_files
 from shared.upstream.deployment import Deployment, deployment_of
@@ -131,13 +131,13 @@ class Gateway:
             reply = await self._answer(match, request, record)
         except SpillwayError as error:
             reply = _error_reply(error)
-            _record_refusal(record, error, started)
+            call_refused(record, error.status, error.code, time.monotonic() - started)
         except Exception as error:
             log.exception("call %s failed", call_id)
             failure = InternalError("The gateway failed. Its log names the reason under this call's id.")
             failure.__cause__ = error
             reply = _error_reply(failure)
-            _record_refusal(record, failure, started)
+            call_refused(record, failure.status, failure.code, time.monotonic() - started)
         reply.headers.setdefault("x-request-id", reply.headers.get("apim-request-id", call_id))
         reply.headers["x-spillway-call-id"] = call_id
         return reply
@@ -294,12 +294,3 @@ async def close_current() -> None:
 
 def _error_reply(error: SpillwayError) -> BufferedReply:
     return BufferedReply(error.status, error.body(), error.headers())
-
-
-def _record_refusal(record: CallRecord, error: SpillwayError, started: float) -> None:
-    """A record for a call that ended before it had an exchange; an exchange writes its own."""
-    if record.owned:
-        return
-    record.status, record.code, record.outcome = error.status, error.code, "error"
-    record.duration_ms = round((time.monotonic() - started) * 1000, 3)
-    call_ended(record)

@@ -44,3 +44,12 @@ def call_ended(record: CallRecord) -> None:
     """Writes the record as one JSON line at INFO."""
     if log.isEnabledFor(logging.INFO):
         log.info("call %s", orjson.dumps({k: v for k, v in asdict(record).items() if k != "owned"}).decode())
+
+
+def call_refused(record: CallRecord, status: int, code: str | None, seconds: float) -> None:
+    """Writes the record of a call that ended before it had an exchange; an exchange writes its own."""
+    if record.owned:
+        return
+    record.status, record.code, record.outcome = status, code, "error"
+    record.duration_ms = round(seconds * 1000, 3)
+    call_ended(record)

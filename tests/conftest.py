@@ -22,6 +22,8 @@ from shared import gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "sk-spillway-test-master"
+PAST: set[str] = set()
+"""The instances of earlier tests, one of whose calls may end in the time of a later test."""
 DEADLINE_S = 5.0
 """How long a test waits for what must happen soon; a wait that ends well ends at once."""
 
@@ -75,7 +77,8 @@ class Running:
         return self._calls()
 
     def _calls(self) -> list[dict[str, Any]]:
-        return [orjson.loads(line[5:]) for line in self.log.messages if line.startswith("call {")]
+        lines = (line for line in self.log.messages if line.startswith("call {"))
+        return [orjson.loads(line[5:]) for line in lines if not any(instance in line for instance in PAST)]
 
     def sent(self) -> list[dict[str, Any]]:
         """The requests that reached a deployment, with their JSON under `json`."""
@@ -167,6 +170,13 @@ def spillway(
     level = logger.level
     logger.setLevel(logging.INFO)
     logging.getLogger().addHandler(keeper)
+    instances: set[str] = set()
+
+    def end() -> None:
+        served = gateway._gateways.get(loop)
+        if served is not None:
+            instances.add(served.call_ids.instance)
+        asyncio.run_coroutine_threadsafe(gateway.close_current(), loop).result(DEADLINE_S)
 
     def start(config: str | None = ONE_DEPLOYMENT, **env: str) -> Running:
         environ = {"SPILLWAY_MASTER_KEY": KEY, **env}
@@ -175,11 +185,12 @@ def spillway(
             path.write_text(config.replace("$SIM", _simulator[0]))
             environ["SPILLWAY_CONFIG"] = str(path)
         plan = gateway.read_plan({name: value.replace("$SIM", _simulator[0]) for name, value in environ.items()})
-        asyncio.run_coroutine_threadsafe(gateway.close_current(), loop).result(DEADLINE_S)
+        end()
         gateway.use(plan)
         return Running(url, KEY, simulator, _simulator[0], http, keeper, loop)
 
     yield start
-    asyncio.run_coroutine_threadsafe(gateway.close_current(), loop).result(DEADLINE_S)
+    end()
+    PAST.update(instances)
     logging.getLogger().removeHandler(keeper)
     logger.setLevel(level)

@@ -128,7 +128,13 @@ FIELDS: Mapping[str, Since] = {
 FORCED: Mapping[str, tuple[str, ...]] = {
     "chat_completions": ("stream_options.include_usage",),
     "completions": ("stream_options.include_usage",),
+    "embeddings": (),
     "responses": (),
+    "images_generations": (),
+    "images_edits": (),
+    "audio_speech": (),
+    "audio_transcriptions": (),
+    "audio_translations": (),
 }
 
 
@@ -190,7 +196,7 @@ def upgrades(
     for entry, version in entries:
         if not entry.model.is_azure:
             continue
-        of_mode = _MODE_OPERATIONS.get(entry.mode or "", tuple(operations))
+        of_mode = _MODE_OPERATIONS[entry.mode or "chat"]
         parts: list[str] = []
         lacking: list[str] = []
         for operation in of_mode:
@@ -220,7 +226,7 @@ _NAMES = {
     "fine_tuning": "fine-tuning",
 }
 _MODE_OPERATIONS: Mapping[str, tuple[str, ...]] = {
-    "chat": ("chat_completions", "chat_completions_extensions", "responses"),
+    "chat": ("chat_completions", "chat_completions_extensions"),
     "completion": ("completions",),
     "embedding": ("embeddings",),
     "image_generation": ("images_generations", "images_edits"),

@@ -176,9 +176,17 @@ def test_a_sufficient_version_is_no_sentence() -> None:
     assert list(upgrades(entries("2024-10-21"), CHAT_ONLY)) == []
 
 
-def test_every_operation_that_is_served_is_judged() -> None:
-    (sentence,) = upgrades(entries("2024-10-21"))
-    assert "lacks responses; responses uses 2025-03-01-preview." in sentence
+@pytest.mark.parametrize(
+    ("mode", "word"),
+    [("responses", "responses"), ("audio_speech", "speech"), ("image_generation", "image editing")],
+)
+def test_every_operation_of_an_entrys_mode_is_judged(mode: str, word: str) -> None:
+    (sentence,) = upgrades(entries("2024-10-21", mode=mode))
+    assert f"lacks {word}; {word} uses" in sentence
+
+
+def test_a_chat_entry_is_not_judged_by_what_else_it_might_serve() -> None:
+    assert list(upgrades(entries("2024-10-21"))) == []
 
 
 def test_an_exact_entry_is_no_sentence() -> None:
@@ -190,8 +198,8 @@ def test_an_entry_of_another_mode_is_no_sentence() -> None:
 
 
 def test_several_operations_are_still_one_sentence() -> None:
-    (sentence,) = upgrades(entries("2024-06-01"), {"chat_completions": (INCLUDE_USAGE,), "responses": ()})
+    (sentence,) = upgrades(entries("2023-05-15", mode="image_generation"))
     assert sentence.startswith(
-        "model_list[0] (gpt-3.5-turbo): api_version 2024-06-01 lacks stream_options.include_usage and responses; "
-        "chat uses 2024-09-01-preview, responses uses 2025-03-01-preview."
+        "model_list[0] (gpt-3.5-turbo): api_version 2023-05-15 lacks image generation and image editing; "
+        "image generation uses 2023-12-01-preview, image editing uses 2025-04-01-preview."
     )

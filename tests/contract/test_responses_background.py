@@ -81,7 +81,10 @@ def test_a_stream_that_is_read_to_its_end_is_settled_once(run: Running, client: 
     assert not [one for one in run._calls() if one["operation"] == "responses_background"]
 
 
-def test_a_stream_that_its_client_left_is_settled_by_the_timer(run: Running, client: Client) -> None:
+def test_a_stream_that_its_client_left_is_settled_by_the_timer(
+    spillway: Callable[..., Running], client: Client, azurite: str
+) -> None:
+    run = spillway(CONFIG + "\ngeneral_settings: {disconnect_drain_s: 0.2}\n", AzureWebJobsStorage=azurite)
     stream = create(client(run), "[[sim chunks=20 delay_ms=1000]]", stream=True, background=True)
     next(iter(stream))
     stream.close()
