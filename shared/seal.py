@@ -64,11 +64,14 @@ class Sealer:
 
     def open(self, our_id: str) -> Sealed | None:
         """What `our_id` holds; None for an id that is not ours, was changed, or sealed with an unknown secret."""
-        prefix = _prefix(our_id)
-        encoded = our_id[len(prefix) :]
-        if not encoded or len(our_id) > _ID_CHARS_MAX:
+        if len(our_id) > _ID_CHARS_MAX:
             return None
-        return _sealed(self._decrypted(encoded, prefix.encode()))
+        # What looks like a prefix may be the beginning of a sealed id that has none: base64url has `_` as well.
+        for prefix in dict.fromkeys((_prefix(our_id), "")):
+            opened = _sealed(self._decrypted(our_id[len(prefix) :], prefix.encode("utf-8", "surrogatepass")))
+            if opened is not None:
+                return opened
+        return None
 
     def wrap(self, content: str, resource_tag: bytes, owner_tag: bytes) -> str:
         """Opaque content, marked with where it belongs; the content itself stays as it is, behind the mark."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.seal import Seal, Sealer, tag
@@ -115,3 +115,13 @@ def test_a_caller_opens_its_own_and_one_that_sees_all_everybodys() -> None:
     our_id, content = ann.id(UPSTREAM, EAST), ann.content("gAAAAA", EAST)
     assert [one.open_id(our_id) is not None for one in (ann, bob, root)] == [True, False, True]
     assert [one.open_content(content) is not None for one in (ann, bob, root)] == [True, False, True]
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
+@example("\x1d00")  # sealed, it has an underscore among its first characters
+@example("aprefixthatistoolong_123")
+def test_an_id_without_a_prefix_opens_too(upstream_id: str) -> None:
+    sealer = Sealer(["secret"])
+    opened = sealer.open(sealer.seal(upstream_id, EAST, ANN))
+    assert opened is not None
+    assert opened.upstream == upstream_id

@@ -27,7 +27,7 @@ def azurite() -> Iterator[str]:
 @pytest.fixture
 def run(spillway: Spillway, azurite: str) -> Iterator[Running]:
     """Spillway with a storage account, which it leaves without rows."""
-    running = spillway(CONFIG, AzureWebJobsStorage=azurite)
+    running = spillway(CONFIG + "general_settings: {disconnect_drain_s: 0.3}", AzureWebJobsStorage=azurite)
     yield running
     running.sim.advance(1000)
     tick(running)

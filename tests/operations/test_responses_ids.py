@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.callers.caller import MASTER
@@ -253,6 +253,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON, st.sampled_from([RESPONSE, EVENT, ITEMS]))
 def test_sealing_changes_the_marked_strings_and_nothing_else(body: Any, shape: Shape) -> None:
     after = orjson.loads(orjson.dumps(body))
