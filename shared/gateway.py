@@ -85,7 +85,7 @@ class Gateway:
         self.call_ids = CallIds(instance_id(random_bytes), clock)
         self.spellings = Spellings(OPERATIONS)
         self.health = Health(
-            self._every_deployment,
+            self.router.every_deployment,
             self.router.group,
             self._has_room,
             self.upstream,
@@ -240,13 +240,6 @@ class Gateway:
         scope = match.entry.azure_scope or endpoint.scope or ""
         bearer = endpoint.provider == "openai"
         return deployment_of(match, endpoint, self.sign_ins.credential(match.entry.credentials, scope, bearer=bearer))
-
-    def _every_deployment(self) -> list[Deployment]:
-        """A deployment for each entry; that of a wildcard has the `*` for its name."""
-        names = dict.fromkeys(entry.model_name for entry in self.config.entries if not entry.is_wildcard)
-        wildcards = [ConfigMatch(entry, entry.model) for entry in self.config.entries if entry.is_wildcard]
-        named = [deployment for name in names for deployment in self.router.group(name)]
-        return [*dict.fromkeys(named), *(self._deployment(match) for match in wildcards)]
 
     def _seal(self, caller: Caller) -> Seal:
         return Seal(self.sealer, tag(caller.key_id), caller.is_master)

@@ -20,6 +20,7 @@ from shared.errors import (
     InternalError,
     SpillwayError,
     StreamBroken,
+    Unavailable,
     UpstreamTimeout,
 )
 from shared.operations.connection import ClientConnection
@@ -166,7 +167,10 @@ class StreamedCall:
         stream.attempt.end()
         if not stream.at_end:
             stream.at_end = True
-            exchange.supervisor.start(read_tail(stream), "stream tail")
+            try:
+                exchange.supervisor.start(read_tail(stream), "stream tail")
+            except Unavailable:
+                await stream.close()
 
     async def _failed(self, stream: OpenStream | None, failure: SpillwayError) -> None:
         exchange = self._exchange

@@ -57,7 +57,7 @@ class Router:
     def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str]) -> list[Deployment]:
         """The group's deployments that can do this kind of operation; of all deployments, perhaps none, when `model`
         is "". Raises ModelNotFound or BadRequest."""
-        group = self.group(model) if model else self._every_deployment()
+        group = self.group(model) if model else self.every_deployment()
         able = [one for one in group if one.provider in providers and (one.mode is None or one.mode in modes)]
         if not able and model:
             kind = next((one.mode for one in group if one.mode is not None), "completion")
@@ -73,7 +73,7 @@ class Router:
         found = [one for one in candidates if one.resource_tag == resource]
         if found:
             return found
-        if model and any(one.resource_tag == resource for one in self._every_deployment()):
+        if model and any(one.resource_tag == resource for one in self.every_deployment()):
             raise BadRequest(
                 f"The request carries an id or encrypted content of a resource that does not serve `{model}`.",
                 param="model",
@@ -81,9 +81,9 @@ class Router:
             )
         raise NotFound("What the id stands for was made by a resource that is no longer configured here.")
 
-    def _every_deployment(self) -> list[Deployment]:
-        """One for each entry; of a wildcard entry one without a name, which is enough to reach its resource."""
-        return [self._deployment(Match(entry, entry.model)) for entry in self._config.entries]
+    def every_deployment(self) -> list[Deployment]:
+        """One for each entry; of a wildcard entry one named `*`, which is enough to reach its resource."""
+        return list(dict.fromkeys(self._deployment(Match(entry, entry.model)) for entry in self._config.entries))
 
     def in_order(self, candidates: Sequence[Deployment]) -> list[Deployment]:
         """The candidates in the order to try: cooling ones last, then `order`, then the least busy for its weight."""

@@ -182,7 +182,7 @@ def operator_reason(status: int, body: bytes) -> str:
     """Why Azure refused, for the log alone: its code and message, and the role that is probably missing."""
     fields = _fields(body)
     code, message = _code(fields), _text(fields.get("message")) or "no message"
-    reason = f"{status} {code or 'without a code'}: {message[:500]}"
+    reason = f"{status} {code or 'without a code'}: {scrub(message[:500])}"
     if code == "PermissionDenied":
         reason += (
             " Grant the gateway's identity the role 'Cognitive Services OpenAI User' "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from shared.errors import UpstreamMisconfigured
+from shared.errors import Unavailable, UpstreamMisconfigured
 from shared.supervisor import Supervisor
+from shared.upstream.answers import scrub
 
 log = logging.getLogger("spillway")
 
@@ -97,7 +99,8 @@ class EntraToken:
                     "The gateway could not sign in to Azure. Its log names the reason."
                 ) from error
         elif now >= self._renew_at:
-            self._renew()
+            with suppress(Unavailable):  # no task is free for it: the token still serves
+                self._renew()
         return "authorization", f"Bearer {token.value}"
 
     def refused(self, value: str) -> bool:
@@ -123,8 +126,8 @@ class EntraToken:
         except Exception as error:
             self._renew_at = self._clock() + REFRESH_PAUSE_S
             reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-            log.error("signing in to Azure failed: %s: %s", type(error).__name__, reason)
-            raise
+            log.error("signing in to Azure failed: %s: %s", type(error).__name__, scrub(reason))
+            raise UpstreamMisconfigured("signing in to Azure failed") from error
         self._distrusted = False
         now = self._clock()
         self._renew_at = max(token.expires_at - REFRESH_AHEAD_S, now + (token.expires_at - now) / 2)

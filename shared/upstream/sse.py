@@ -25,39 +25,45 @@ class Framer:
     """An incremental splitter; one per stream."""
 
     def __init__(self, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
         self._scanned = 0
+        self._has_cr = False
         self._event_bytes_max = event_bytes_max
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, each with its blank line. Raises EventTooLarge."""
-        buffer = self._buffer + chunk if self._buffer else chunk
+        buffer = self._buffer
+        buffer += chunk
+        # Once a CR was seen the slower search stays: it finds LF as well.
+        self._has_cr = self._has_cr or b"\r" in chunk
         events: list[bytes] = []
         start, scan = 0, self._scanned
-        while (end := _event_end(buffer, scan)) >= 0:
-            events.append(buffer[start:end])
+        while (end := self._event_end(scan)) >= 0:
+            events.append(bytes(buffer[start:end]))
             start = scan = end
-        self._buffer = buffer[start:]
-        self._scanned = max(len(self._buffer) - 3, 0)
-        if len(self._buffer) > self._event_bytes_max:
+        del buffer[:start]
+        self._scanned = max(len(buffer) - 3, 0)  # what was searched is not searched again
+        if len(buffer) > self._event_bytes_max:
             raise EventTooLarge(f"a stream event is over {self._event_bytes_max} bytes")
         return events
 
     def flush(self) -> bytes:
         """What is left at the end of the stream: an event without its blank line, or nothing."""
-        left, self._buffer, self._scanned = self._buffer, b"", 0
+        left = bytes(self._buffer)
+        self._buffer.clear()
+        self._scanned = 0
         return left
 
-
-def _event_end(buffer: bytes, scan: int) -> int:
-    """Index after the next blank line, -1 while there is none; a CR at the very end may be half of a CRLF."""
-    if b"\r" not in buffer:
-        found = buffer.find(b"\n\n", scan)
-        return found + 2 if found >= 0 else -1
-    match = _BLANK_LINE.search(buffer, scan)
-    if match is None or (match.end() == len(buffer) and buffer.endswith(b"\r")):
-        return -1
-    return match.end()
+    def _event_end(self, scan: int) -> int:
+        """Index after the next blank line, -1 while there is none; a CR at the very end may be half of a CRLF."""
+        buffer = self._buffer
+        if not self._has_cr:
+            found = buffer.find(b"\n\n", scan)
+            return found + 2 if found >= 0 else -1
+        match = _BLANK_LINE.search(buffer, scan)
+        if match is None or (match.end() == len(buffer) and buffer.endswith(b"\r")):
+            return -1
+        return match.end()
 
 
 def data_of(event: bytes) -> bytes | None:
