@@ -131,6 +131,6 @@ def test_a_stream_that_breaks_says_so(spillway: Spillway, client: Client) -> Non
     run = spillway(DATED)
     run.sim.fault(operation="completions", cut_after_events=4)
     with pytest.raises(openai.APIError):
-        streamed_text(client(run), prompt="a")
+        streamed_text(client(run), prompt="a [[sim delay_ms=20]]")
     assert run.calls()[0]["outcome"] == "broken"
     run.await_rest()

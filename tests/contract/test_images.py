@@ -258,7 +258,7 @@ def test_a_file_that_is_no_picture_is_refused_and_not_billed(spillway: Spillway)
 def test_a_stream_that_breaks_off_says_so(spillway: Spillway) -> None:
     run = spillway(DATED)
     run.sim.fault(operation="images/generations", cut_after_events=1)
-    body = {"model": "paint", "prompt": "a", "stream": True, "partial_images": 2}
+    body = {"model": "paint", "prompt": "a [[sim delay_ms=20]]", "stream": True, "partial_images": 2}
     answer = run.http.post("/v1/images/generations", json=body)
     assert '"code":"stream_broken"' in answer.text
     assert run.calls()[0]["outcome"] == "broken"

@@ -31,8 +31,12 @@ SAID = [(429, "rate_limit_exceeded", openai.RateLimitError), (502, "server_error
         (400, "invalid_prompt", openai.BadRequestError)]  # fmt: skip
 
 
-def create(run: Running, client: Client, **body: Any) -> Any:
-    return client(run).responses.create(model="gpt-4o", input="hello", **body)
+PACED = "hello [[sim delay_ms=20]]"
+"""What arrives in one burst with the end of a connection may be lost with it; what came before it is not."""
+
+
+def create(run: Running, client: Client, said: str = "hello", **body: Any) -> Any:
+    return client(run).responses.create(model="gpt-4o", input=said, **body)
 
 
 def where(run: Running) -> list[str]:
@@ -155,7 +159,7 @@ def test_a_stream_that_breaks_ends_in_an_error(spillway: Spillway, client: Clien
     run = spillway(TWO)
     run.sim.fault(operation="responses", cut_after_events=8)
     with pytest.raises(APIError) as caught:
-        list(create(run, client, stream=True))
+        list(create(run, client, PACED, stream=True))
     assert caught.value.code == "stream_broken"
     assert run.calls()[0]["outcome"] == "broken"
 

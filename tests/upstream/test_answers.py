@@ -208,6 +208,11 @@ def test_a_policy_violation_is_known_by_its_innererror_alone() -> None:
     assert isinstance(read((400, orjson.dumps(body))), ContentFiltered)
 
 
+def test_the_operator_is_told_no_host() -> None:
+    body = b'{"error": {"code": "401", "message": "Ask https://secret.openai.azure.com/x again."}}'
+    assert "secret" not in operator_reason(401, body)
+
+
 def test_a_missing_role_is_named_to_the_operator() -> None:
     reason = operator_reason(*ROLE_MISSING)
     assert "'Cognitive Services OpenAI User' (5e0bd9bd-7b93-4f28-af87-19fc36ad61bd)" in reason

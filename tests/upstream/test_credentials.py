@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from shared.errors import UpstreamMisconfigured
+from shared.errors import Unavailable, UpstreamMisconfigured
 from shared.supervisor import Supervisor
 from shared.upstream import credentials
 from shared.upstream.credentials import EntraToken, Token, api_key, static_token
@@ -68,6 +68,16 @@ async def test_a_good_token_is_used_again(entra: SignIns) -> None:
     await entra.value()
     entra.now += HOUR - credentials.REFRESH_AHEAD_S - 1
     assert (await entra.value(), entra.count) == ("token-1", 1)
+
+
+async def test_a_good_token_serves_on_when_no_task_is_free_to_renew_it(entra: SignIns) -> None:
+    await entra.value()
+    entra.now += HOUR - 60
+    full = Supervisor(tasks_max=0)
+    with pytest.raises(Unavailable):
+        full.start(asyncio.sleep(0), "anything")
+    entra.credential._supervisor = full
+    assert await entra.value() == "token-1"
 
 
 async def test_a_token_is_renewed_ahead_while_the_old_one_serves(entra: SignIns) -> None:
