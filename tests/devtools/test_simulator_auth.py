@@ -7,32 +7,13 @@ import httpx
 import pytest
 from azure.identity.aio import ManagedIdentityCredential
 
-from devtools.serving import serving
-from devtools.simulator import ControlClient, create_app
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def control(url: str) -> Iterator[ControlClient]:
-    with ControlClient(url) as client:
-        yield client
+from devtools.simulator import ControlClient
 
 
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, timeout=10) as client:
         yield client
-
-
-@pytest.fixture
-def sim(control: ControlClient) -> ControlClient:
-    control.reset()
-    return control
 
 
 HELLO = {"messages": [{"role": "user", "content": "hello"}], "model": "gpt-4o"}

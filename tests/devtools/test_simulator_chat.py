@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,36 +9,6 @@ from openai import AzureOpenAI, BadRequestError
 
 from devtools.serving import serving
 from devtools.simulator import ControlClient, create_app
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def control(url: str) -> Iterator[ControlClient]:
-    with ControlClient(url) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"api-key": "sim-key-east"}, timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def sim(control: ControlClient) -> ControlClient:
-    control.reset()
-    return control
-
-
-@pytest.fixture
-def http(client: httpx.Client, sim: ControlClient) -> httpx.Client:
-    return client
-
 
 CITY_TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {
     "type": "object",

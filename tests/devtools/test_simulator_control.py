@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,8 @@ import orjson
 import pytest
 
 from devtools import simulator
-from devtools.serving import serving
 from devtools.simulator import ControlClient, create_app
 from devtools.simulator.resources import SettingsError
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def control(url: str) -> Iterator[ControlClient]:
-    with ControlClient(url) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"api-key": "sim-key-east"}, timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def sim(control: ControlClient) -> ControlClient:
-    control.reset()
-    return control
-
-
-@pytest.fixture
-def http(client: httpx.Client, sim: ControlClient) -> httpx.Client:
-    return client
-
 
 HELLO = {"messages": [{"role": "user", "content": "hello"}], "model": "mine"}
 V1 = "/mine/openai/v1/chat/completions"

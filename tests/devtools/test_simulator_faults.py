@@ -1,47 +1,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
 
-from devtools.serving import serving
-from devtools.simulator import ControlClient, create_app
+from devtools.simulator import ControlClient
 from devtools.simulator.delivery import rechunk
 from devtools.simulator.exchange import Event
 from devtools.simulator.faults import Faults
 from devtools.simulator.resources import SettingsError
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def control(url: str) -> Iterator[ControlClient]:
-    with ControlClient(url) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"api-key": "sim-key-east"}, timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def sim(control: ControlClient) -> ControlClient:
-    control.reset()
-    return control
-
-
-@pytest.fixture
-def http(client: httpx.Client, sim: ControlClient) -> httpx.Client:
-    return client
-
 
 PATH = "/east/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
 HELLO = {"messages": [{"role": "user", "content": "[[sim chunks=10]]"}]}

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -9,40 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devtools.serving import serving
-from devtools.simulator import ControlClient, create_app
+from devtools.simulator import ControlClient
 from devtools.simulator.limits import ProvisionedLimit, Refusal, StandardLimit
 from devtools.simulator.resources import Deployment
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def control(url: str) -> Iterator[ControlClient]:
-    with ControlClient(url) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"api-key": "sim-key-east"}, timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def sim(control: ControlClient) -> ControlClient:
-    control.reset()
-    return control
-
-
-@pytest.fixture
-def http(client: httpx.Client, sim: ControlClient) -> httpx.Client:
-    return client
-
 
 PATH = "/east/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
 PTU = "/east/openai/deployments/gpt-4o-ptu/chat/completions?api-version=2024-10-21"

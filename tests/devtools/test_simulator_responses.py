@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,52 +9,7 @@ import orjson
 import pytest
 from openai import AzureOpenAI, BadRequestError, NotFoundError, OpenAI
 
-from devtools.serving import serving
-from devtools.simulator import ControlClient, create_app
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def control(url: str) -> Iterator[ControlClient]:
-    with ControlClient(url) as client:
-        yield client
-
-
-@pytest.fixture
-def sim(control: ControlClient) -> ControlClient:
-    control.reset()
-    return control
-
-
-@pytest.fixture(scope="module")
-def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"api-key": "sim-key-east"}, timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def http(client: httpx.Client, sim: ControlClient) -> httpx.Client:
-    return client
-
-
-@pytest.fixture(scope="module")
-def azure(url: str) -> Iterator[AzureOpenAI]:
-    with AzureOpenAI(
-        azure_endpoint=url + "/east", api_key="sim-key-east", api_version="2025-04-01-preview", max_retries=0
-    ) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def v1(url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=url + "/east/openai/v1/", api_key="sim-key-east", max_retries=0) as client:
-        yield client
-
+from devtools.simulator import ControlClient
 
 PATH = "/east/openai/v1/responses"
 WEATHER = {"type": "function", "name": "get_weather", "parameters": {

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -9,38 +8,7 @@ import orjson
 import pytest
 from openai import AzureOpenAI
 
-from devtools.serving import serving
-from devtools.simulator import ControlClient, create_app
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def control(url: str) -> Iterator[ControlClient]:
-    with ControlClient(url) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"api-key": "sim-key-east"}, timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def sim(control: ControlClient) -> ControlClient:
-    control.reset()
-    return control
-
-
-@pytest.fixture
-def http(client: httpx.Client, sim: ControlClient) -> httpx.Client:
-    return client
-
+from devtools.simulator import ControlClient
 
 PATH = "/east/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
 FOREIGN = {"id": "", "object": "", "created": 0, "model": ""}
