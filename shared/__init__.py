@@ -1,8 +1,8 @@
 """What Spillway's triggers call. Floors, lowest first; a module imports from lower floors and its own package only.
 
-4  gateway.py                        composition root
-3  operations/                       one Operation per endpoint
-2  callers/  routing/                who asks, who serves
-1  upstream/  catalog/  usage/       how Azure is reached, capabilities and api-versions, meters
-0  errors.py settings.py ids.py config/ telemetry.py
+4  gateway.py                                composition root
+3  operations/                               one Operation per endpoint
+2  callers/  routing/  plan.py               who asks, who serves, what environment and file say
+1  upstream/  storage/  catalog/  usage/     how Azure is reached, blobs and tables, capabilities, meters
+0  errors.py settings.py ids.py seal.py supervisor.py telemetry.py hosting.py config/
 """
