@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from shared.errors import StorageFailed
 from shared.storage.account import Account
+from shared.storage.connection import CONNECT_S, READ_S, RETRIES, Connection
 
 T = TypeVar("T")
 
-CONNECT_S = 5.0
-READ_S = 20.0
 OPERATION_S = 45.0
 """One operation with the library's own retries."""
-RETRIES = 2
 RETRY_BASE_S = 1
 """The first retry comes within a second, the second within two."""
 PIECE_BYTES = 512 * 1024
@@ -71,14 +66,14 @@ class Blobs(Protocol):
         """Lets every connection go."""
 
 
-class AzureBlobs:
+class AzureBlobs(Connection):
     """A container of an Azure storage account (or of Azurite). Belongs to the running event loop."""
 
+    operation_s = OPERATION_S
+
     def __init__(self, account: Account, container: str) -> None:
-        self._account = account
+        super().__init__(account)
         self._container = container
-        self._closers: list[Callable[[], Awaitable[None]]] = []
-        self._loading: asyncio.Future[Any] | None = None
 
     async def put(self, name: str, data: bytes, about: About) -> None:
         async def work(container: Any) -> None:
@@ -129,33 +124,6 @@ class AzureBlobs:
         names: list[str] = await self._do(work, missing=[])
         return names
 
-    async def close(self) -> None:
-        if self._loading is not None:
-            await asyncio.wait({self._loading})
-        closers, self._closers, self._loading = self._closers, [], None
-        for close in closers:
-            await close()
-
-    async def _do(self, work: Callable[[Any], Awaitable[T]], **missing: Any) -> Any:
-        """What `work` gives, once more after the container was created. `missing`: what it is where nothing is."""
-        from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-
-        try:
-            async with asyncio.timeout(OPERATION_S):
-                container = await self._connected()
-                try:
-                    return await work(container)
-                except ResourceNotFoundError:
-                    if missing:
-                        return missing["missing"]
-                with suppress(ResourceExistsError):  # another call, or another instance, was faster
-                    await container.create_container()
-                return await work(container)
-        except (AzureError, OSError, TimeoutError, ValueError) as error:
-            raise StorageFailed(
-                f"The storage account does not answer as it should ({type(error).__name__})."
-            ) from error
-
     async def _read(self, found: Any) -> AsyncIterator[bytes]:
         from azure.core.exceptions import AzureError
 
@@ -165,33 +133,20 @@ class AzureBlobs:
         except (AzureError, OSError, TimeoutError) as error:
             raise StorageFailed("The storage account stopped in the middle of a blob.") from error
 
-    async def _connected(self) -> Any:
-        """The container's client, loaded once, whoever stops waiting for it."""
-        if self._loading is None or (self._loading.done() and self._loading.exception() is not None):
-            self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
-        return await asyncio.shield(self._loading)
+    async def _create(self, client: Any) -> None:
+        await client.create_container()
 
     def _load(self) -> Any:
-        """The container's client. The libraries take a while to load, so this runs beside the event loop."""
         from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
 
-        logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO it writes every header of every request
-        options: dict[str, Any] = {
+        options = {
             "retry_policy": ExponentialRetry(0, RETRY_BASE_S, RETRIES, random_jitter_range=1),
             "connection_timeout": CONNECT_S,
             "read_timeout": READ_S,
             "max_single_get_size": PIECE_BYTES,
             "max_chunk_get_size": PIECE_BYTES,
         }
-        if self._account.connection_string is not None:
-            service = BlobServiceClient.from_connection_string(self._account.connection_string, **options)
-        else:
-            from azure.identity.aio import DefaultAzureCredential
-
-            credential = DefaultAzureCredential(managed_identity_client_id=self._account.client_id)
-            self._closers.append(credential.close)
-            service = BlobServiceClient(str(self._account.blob_url), credential=credential, **options)
-        self._closers.insert(0, service.close)
+        service = self._service(BlobServiceClient, self._account.blob_url, options)
         return service.get_container_client(self._container)
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from shared.errors import StorageFailed
 from shared.storage.account import Account
-from shared.storage.blobs import CONNECT_S, READ_S, RETRIES
+from shared.storage.connection import CONNECT_S, READ_S, RETRIES, Connection
 
 T = TypeVar("T")
 
@@ -51,15 +47,14 @@ class Table(Protocol):
         """Lets every connection go."""
 
 
-class AzureTable:
+class AzureTable(Connection):
     """A table of an Azure storage account (or of Azurite). Belongs to the running event loop."""
 
+    operation_s = OPERATION_S
+
     def __init__(self, account: Account, name: str) -> None:
-        self._account = account
+        super().__init__(account)
         self._name = name
-        self._client: Any = None
-        self._closers: list[Callable[[], Awaitable[None]]] = []
-        self._connecting = asyncio.Lock()
 
     async def put(self, row: Row) -> None:
         entity = {"PartitionKey": row.partition, "RowKey": row.key, "v": SCHEMA, **row.properties}
@@ -91,50 +86,11 @@ class AzureTable:
         rows: list[Row] = await self._do(work, missing=[])
         return rows
 
-    async def close(self) -> None:
-        closers, self._closers, self._client = self._closers, [], None
-        for close in closers:
-            await close()
-
-    async def _do(self, work: Callable[[Any], Awaitable[T]], **missing: Any) -> Any:
-        """What `work` gives, once more after the table was created. `missing`: what it is where nothing is."""
-        from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-
-        try:
-            async with asyncio.timeout(OPERATION_S):
-                table = await self._connected()
-                try:
-                    return await work(table)
-                except ResourceNotFoundError:
-                    if missing:
-                        return missing["missing"]
-                with suppress(ResourceExistsError):  # another call, or another instance, was faster
-                    await table.create_table()
-                return await work(table)
-        except (AzureError, OSError, TimeoutError, ValueError) as error:
-            raise StorageFailed(
-                f"The storage account does not answer as it should ({type(error).__name__})."
-            ) from error
-
-    async def _connected(self) -> Any:
-        async with self._connecting:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._load)
-            return self._client
+    async def _create(self, client: Any) -> None:
+        await client.create_table()
 
     def _load(self) -> Any:
-        """The table's client. The libraries take a while to load, so this runs beside the event loop."""
         from azure.data.tables.aio import TableServiceClient
 
-        logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO it writes every header of every request
-        options: dict[str, Any] = {"retry_total": RETRIES, "connection_timeout": CONNECT_S, "read_timeout": READ_S}
-        if self._account.connection_string is not None:
-            service = TableServiceClient.from_connection_string(self._account.connection_string, **options)
-        else:
-            from azure.identity.aio import DefaultAzureCredential
-
-            credential = DefaultAzureCredential(managed_identity_client_id=self._account.client_id)
-            self._closers.append(credential.close)
-            service = TableServiceClient(str(self._account.table_url), credential=credential, **options)
-        self._closers.insert(0, service.close)
-        return service.get_table_client(self._name)
+        options = {"retry_total": RETRIES, "connection_timeout": CONNECT_S, "read_timeout": READ_S}
+        return self._service(TableServiceClient, self._account.table_url, options).get_table_client(self._name)
