@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from shared.errors import BadRequest
+from shared.operations.encoding import encode
 from shared.operations.forms import form_call, form_for, needs_file
 from shared.operations.operation import Call, EventTranslator, Incoming, Proxied
-from shared.operations.parsing import call_of, dumped, missing, number, text, wrong_type
+from shared.operations.parsing import call_of, missing, number, text, wrong_type
 from shared.operations.passed_bytes import PassedBytes
 from shared.operations.typed_events import TypedEvents
-from shared.upstream.content import Form
-from shared.upstream.deployment import Deployment
-from shared.usage.estimate import audio_seconds, inputs_tokens, tokens_of
+from shared.usage.estimate import audio_seconds, inputs_tokens, no_tokens, tokens_of
 from shared.usage.usage import Usage, transcription_usage, typed_usage
 
 AUDIO_BYTES_MAX = 26_214_400
@@ -29,11 +28,6 @@ def parse_transcript(incoming: Incoming) -> Call:
     needs_file(call.files, ("file",), AUDIO_BYTES_MAX)
     _one_of(incoming.body, "response_format", TRANSCRIPT_FORMATS)
     return call
-
-
-def encode_transcript(call: Call, deployment: Deployment) -> Form:
-    """The form for one deployment; the file is read from disk as it is sent."""
-    return form_for(call, deployment)
 
 
 def parse_speech(incoming: Incoming) -> Call:
@@ -58,11 +52,6 @@ def parse_speech(incoming: Incoming) -> Call:
         raise wrong_type("instructions", "a string", body["instructions"])
     call = call_of(incoming, streams=False)
     return replace(call, stream=True)
-
-
-def encode_speech(call: Call, deployment: Deployment) -> bytes:
-    """The JSON for one deployment."""
-    return dumped({**call.body, "model": deployment.name})
 
 
 def _one_of(body: dict[str, Any], name: str, allowed: frozenset[str]) -> None:
@@ -106,10 +95,6 @@ def speech_usage(call: Call) -> Usage:
     return Usage(0, 0, characters=len(call.body["input"]))
 
 
-def _no_tokens(payload: dict[str, Any]) -> int:
-    return 0
-
-
 def _transcript(path: str) -> Proxied:
     return Proxied(
         upstream_path=path,
@@ -117,7 +102,7 @@ def _transcript(path: str) -> Proxied:
         providers=frozenset({"azure", "openai"}),
         billing_unit="seconds of audio, or tokens of gpt-4o-transcribe models",
         parse=parse_transcript,
-        encode=encode_transcript,
+        encode=form_for,
         usage=transcription_usage,
         estimate=_transcript_estimate,
         completion_tokens=_transcript_tokens,
@@ -136,10 +121,10 @@ SPEECH = Proxied(
     providers=frozenset({"azure", "openai"}),
     billing_unit="characters, or tokens of gpt-4o-mini-tts",
     parse=parse_speech,
-    encode=encode_speech,
+    encode=encode,
     usage=typed_usage,
     estimate=_speech_estimate,
-    completion_tokens=_no_tokens,
+    completion_tokens=no_tokens,
     translator=_speech_events,
     speaks_events=as_events,
 )

@@ -7,15 +7,14 @@ from dataclasses import replace
 from shared.errors import BadRequest
 from shared.operations.chat_audio import resource_of, seal_chunks, seal_reply
 from shared.operations.chat_events import ChatEvents
+from shared.operations.encoding import asking_usage, dumped
 from shared.operations.extensions import translated
 from shared.operations.operation import Call, Incoming, Proxied
-from shared.operations.parsing import call_of, dumped, missing, stream_options, wants_usage, wrong_type
+from shared.operations.parsing import call_of, missing, stream_options, wants_usage, wrong_type
 from shared.operations.responses_ids import scrub
 from shared.upstream.deployment import Deployment
 from shared.usage.estimate import chat_completion_tokens, chat_prompt_tokens
 from shared.usage.usage import Usage, chat_usage
-
-INCLUDE_USAGE = "stream_options.include_usage"
 
 
 def parse(incoming: Incoming) -> Call:
@@ -43,9 +42,7 @@ def encode(call: Call, deployment: Deployment) -> bytes:
     """
     said = call.body if deployment.endpoint.extensions else translated(call.body)
     body = {**said, "model": deployment.name}
-    if call.stream and deployment.supports("chat_completions", INCLUDE_USAGE):
-        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    return dumped(body)
+    return dumped(asking_usage(body, "chat_completions", deployment) if call.stream else body)
 
 
 CHAT = Proxied(

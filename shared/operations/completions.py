@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from shared.operations.chat_events import TextEvents
+from shared.operations.encoding import asking_usage, dumped
 from shared.operations.operation import Call, Incoming, Proxied
-from shared.operations.parsing import call_of, dumped, missing, stream_options, wants_usage, wrong_type
+from shared.operations.parsing import call_of, missing, stream_options, wants_usage, wrong_type
 from shared.upstream.deployment import Deployment
 from shared.usage.estimate import inputs_tokens, tokens_of
 from shared.usage.usage import Usage, chat_usage
-
-INCLUDE_USAGE = "stream_options.include_usage"
 
 
 def parse(incoming: Incoming) -> Call:
@@ -29,9 +28,7 @@ def parse(incoming: Incoming) -> Call:
 def encode(call: Call, deployment: Deployment) -> bytes:
     """The JSON for one deployment, with usage asked for in a stream where it can be."""
     body = {**call.body, "model": deployment.name}
-    if call.stream and deployment.supports("completions", INCLUDE_USAGE):
-        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    return dumped(body)
+    return dumped(asking_usage(body, "completions", deployment) if call.stream else body)
 
 
 def _completion_tokens(payload: dict[str, Any]) -> int:

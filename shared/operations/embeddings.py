@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from shared.errors import BadRequest
+from shared.operations.encoding import encode
 from shared.operations.operation import Call, Incoming, Proxied
-from shared.operations.parsing import call_of, dumped, missing, wrong_type
-from shared.upstream.deployment import Deployment
-from shared.usage.estimate import inputs_tokens
+from shared.operations.parsing import call_of, missing, wrong_type
+from shared.usage.estimate import inputs_tokens, no_tokens
 from shared.usage.usage import Usage, chat_usage
 
 INPUTS_MAX = 2048
@@ -31,11 +31,6 @@ def parse(incoming: Incoming) -> Call:
     if dimensions is not None and dimensions < 1:
         raise _invalid("dimensions", "it must be at least 1.")
     return call
-
-
-def encode(call: Call, deployment: Deployment) -> bytes:
-    """The JSON for one deployment."""
-    return dumped({**call.body, "model": deployment.name})
 
 
 def _check_input(inputs: Any) -> None:
@@ -69,10 +64,6 @@ def _invalid(name: str, reason: str) -> BadRequest:
     return BadRequest(f"Invalid '{name}': {reason}", param=name, code="invalid_value")
 
 
-def _no_completion(payload: dict[str, Any]) -> int:
-    return 0
-
-
 EMBEDDING = Proxied(
     upstream_path="embeddings",
     modes=frozenset({"embedding"}),
@@ -82,5 +73,5 @@ EMBEDDING = Proxied(
     encode=encode,
     usage=chat_usage,
     estimate=lambda call: Usage(inputs_tokens(call.body.get("input")), 0, source="estimated"),
-    completion_tokens=_no_completion,
+    completion_tokens=no_tokens,
 )

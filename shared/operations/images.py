@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from shared.errors import BadRequest
+from shared.operations.encoding import encode
 from shared.operations.forms import form_call, form_for, needs_file
 from shared.operations.operation import Call, Incoming, Proxied
-from shared.operations.parsing import call_of, dumped, text
+from shared.operations.parsing import call_of, text
 from shared.operations.typed_events import TypedEvents
-from shared.upstream.content import Form
-from shared.upstream.deployment import Deployment
-from shared.usage.estimate import inputs_tokens
+from shared.usage.estimate import inputs_tokens, no_tokens
 from shared.usage.usage import Usage, image_usage
 
 IMAGE_BYTES_MAX = 50 * 1024 * 1024
@@ -28,11 +27,6 @@ def parse(incoming: Incoming) -> Call:
     return call_of(incoming)
 
 
-def encode(call: Call, deployment: Deployment) -> bytes:
-    """The JSON for one deployment."""
-    return dumped({**call.body, "model": deployment.name})
-
-
 def parse_edit(incoming: Incoming) -> Call:
     """A Call of an image edit: a form with `image` or `image[]`, perhaps `mask`, and a prompt. Raises BadRequest."""
     text(incoming.body, "prompt")
@@ -40,11 +34,6 @@ def parse_edit(incoming: Incoming) -> Call:
     _check_count(incoming.body.get("n"))
     needs_file(call.files, IMAGE_FIELDS, IMAGE_BYTES_MAX)
     return call
-
-
-def encode_edit(call: Call, deployment: Deployment) -> Form:
-    """The form for one deployment."""
-    return form_for(call, deployment)
 
 
 def _check_count(count: Any) -> None:
@@ -62,10 +51,6 @@ def _estimate(call: Call) -> Usage:
     return Usage(inputs_tokens(call.body.get("prompt")), 0, images=int(call.body.get("n") or 1), source="estimated")
 
 
-def _no_tokens(payload: dict[str, Any]) -> int:
-    return 0
-
-
 GENERATION = Proxied(
     upstream_path="images/generations",
     modes=frozenset({"image_generation"}),
@@ -75,7 +60,7 @@ GENERATION = Proxied(
     encode=encode,
     usage=image_usage,
     estimate=_estimate,
-    completion_tokens=_no_tokens,
+    completion_tokens=no_tokens,
     translator=lambda call: TypedEvents(frozenset({"image_generation.completed"}), image_usage),
 )
 EDIT = Proxied(
@@ -84,10 +69,10 @@ EDIT = Proxied(
     providers=frozenset({"azure", "openai"}),
     billing_unit="images, or tokens of gpt-image models",
     parse=parse_edit,
-    encode=encode_edit,
+    encode=form_for,
     usage=image_usage,
     estimate=_estimate,
-    completion_tokens=_no_tokens,
+    completion_tokens=no_tokens,
     translator=lambda call: TypedEvents(frozenset({"image_edit.completed"}), image_usage),
     body="form",
     body_bytes_max=FORM_BYTES_MAX,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from shared.errors import BadRequest
 from shared.operations.operation import Call, Incoming
 
@@ -93,14 +91,6 @@ def wants_usage(call: Call) -> bool:
     """Whether the client itself asked for the usage chunk of a stream."""
     options = call.body.get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
-
-
-def dumped(body: Mapping[str, Any]) -> bytes:
-    """The JSON to send. Raises BadRequest for nesting of more than 254 levels, which orjson reads and cannot write."""
-    try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
-        raise BadRequest("The request's body is nested too deeply.", code="invalid_json") from None
 
 
 def missing(name: str) -> BadRequest:

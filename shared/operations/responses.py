@@ -10,11 +10,11 @@ from typing import Any
 
 from shared.errors import BadRequest
 from shared.operations import responses_ids
+from shared.operations.encoding import encode
 from shared.operations.operation import Call, Incoming, Proxied
-from shared.operations.parsing import boolean, call_of, dumped, stream_options, wrong_type
+from shared.operations.parsing import boolean, call_of, stream_options, wrong_type
 from shared.operations.responses_events import ResponseEvents, failure_of, going_on
 from shared.operations.responses_simulated import streamed_response
-from shared.upstream.deployment import Deployment
 from shared.usage.estimate import response_output_tokens, response_prompt_tokens
 from shared.usage.usage import Usage, typed_usage
 
@@ -32,11 +32,6 @@ def parse(incoming: Incoming) -> Call:
         boolean(call.body, name)
     stream_options(call.body, stream=call.stream)
     return call
-
-
-def encode(call: Call, deployment: Deployment) -> bytes:
-    """The JSON for one deployment. Raises BadRequest for JSON that is nested too deeply."""
-    return dumped({**call.body, "model": deployment.name})
 
 
 def _parse_whole(incoming: Incoming) -> Call:

@@ -51,8 +51,7 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
         opened = await client.outlasts(opening, silence_s)
     except asyncio.CancelledError:
         client.leave()
-        exchange.abandoned = True
-        exchange.supervisor.start(stream.run(_nowhere), "drain")
+        stream.go_on_unheard()
         raise
     if opened:
         try:
@@ -63,13 +62,11 @@ async def serve(exchange: Exchange, client: ClientConnection) -> StreamedReply:
             raise
         return StreamedReply(stream.run, exchange.reply_headers(), media_type=_media_type(exchange))
     if client.gone:
-        exchange.abandoned = True
-        exchange.supervisor.start(stream.run(_nowhere), "drain")
+        stream.go_on_unheard()
         raise ClientClosedRequest("The client closed the request.")
     if not exchange.speaks_events:
-        exchange.abandoned = True
-        exchange.supervisor.start(stream.run(_nowhere), "drain")
         client.leave()
+        stream.go_on_unheard()
         raise UpstreamTimeout(f"The model did not begin to answer within {silence_s:g} seconds.")
     stream.early = True
     return StreamedReply(stream.run, {})
@@ -93,6 +90,11 @@ class StreamedCall:
         self._task: asyncio.Task[object] | None = None
         self._beat: asyncio.Task[None] | None = None
         self._write: Write = _nowhere
+
+    def go_on_unheard(self) -> None:
+        """Nobody waits any more: the upstream is read on for `drain_s`, so that what it bills is recorded."""
+        self._exchange.abandoned = True
+        self._exchange.supervisor.start(self.run(_nowhere), "drain")
 
     async def run(self, write: Write) -> None:
         """Writes the stream until its end; what goes wrong is told in the stream, and recorded."""
@@ -155,7 +157,7 @@ class StreamedCall:
             raise translator.error
         if not translator.ended and not translator.whole:
             raise StreamBroken("The model's answer broke off.")
-        exchange.settle(translator.usage or exchange.estimate(translator.estimated_completion))
+        exchange.settle(self._usage(stream))
         closing = translator.finish()
         if self.early:
             closing += comment("spillway " + orjson.dumps(exchange.reply_headers()).decode())

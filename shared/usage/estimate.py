@@ -106,6 +106,11 @@ def chat_completion_tokens(payload: dict[str, Any]) -> int:
     return math.ceil(weight)
 
 
+def no_tokens(payload: dict[str, Any]) -> int:
+    """Completion tokens of a reply in which nothing is to be estimated."""
+    return 0
+
+
 def message_weight(message: dict[str, Any]) -> float:
     """Tokens of what a model wrote: one message, or one streamed delta of it."""
     weight = 0.0

@@ -33,15 +33,7 @@ def chat_usage(payload: Any) -> Usage | None:
     usage = payload.get("usage") if isinstance(payload, dict) else None
     if not isinstance(usage, dict):
         return None
-    prompt = _count(usage, "prompt_tokens")
-    if prompt is None:
-        return None
-    return Usage(
-        prompt=prompt,
-        completion=_count(usage, "completion_tokens") or 0,
-        cached=_count(usage.get("prompt_tokens_details"), "cached_tokens") or 0,
-        reasoning=_count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0,
-    )
+    return _tokens(usage, "prompt_tokens", "completion_tokens")
 
 
 def typed_usage(payload: Any) -> Usage | None:
@@ -61,15 +53,7 @@ def typed_usage(payload: Any) -> Usage | None:
     seconds = usage.get("seconds")
     if usage.get("type") == "duration" and isinstance(seconds, int | float) and seconds >= 0:
         return Usage(0, 0, seconds=float(seconds))
-    prompt = _count(usage, "input_tokens")
-    if prompt is None:
-        return None
-    return Usage(
-        prompt=prompt,
-        completion=_count(usage, "output_tokens") or 0,
-        cached=_count(usage.get("input_tokens_details"), "cached_tokens") or 0,
-        reasoning=_count(usage.get("output_tokens_details"), "reasoning_tokens") or 0,
-    )
+    return _tokens(usage, "input_tokens", "output_tokens")
 
 
 def image_usage(payload: Any) -> Usage | None:
@@ -91,6 +75,19 @@ def transcription_usage(payload: Any) -> Usage | None:
     if told is None and isinstance(duration, int | float) and duration >= 0:
         return Usage(0, 0, seconds=float(duration))
     return told
+
+
+def _tokens(usage: dict[str, Any], prompts: str, completions: str) -> Usage | None:
+    """Usage under the names that this kind of answer has for tokens in and out."""
+    prompt = _count(usage, prompts)
+    if prompt is None:
+        return None
+    return Usage(
+        prompt=prompt,
+        completion=_count(usage, completions) or 0,
+        cached=_count(usage.get(f"{prompts}_details"), "cached_tokens") or 0,
+        reasoning=_count(usage.get(f"{completions}_details"), "reasoning_tokens") or 0,
+    )
 
 
 def _count(fields: Any, name: str) -> int | None:
