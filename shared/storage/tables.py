@@ -1,9 +1,10 @@
-"""Rows of one table: inserted, listed, removed. Azure's own library, loaded on first use."""
+"""Rows of one table: written, swapped under their ETag, listed, removed. Azure's own library, loaded on first use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from shared.storage.account import Account
@@ -15,33 +16,74 @@ OPERATION_S = 20.0
 """One operation with the library's own retries."""
 SCHEMA = 1
 """`v` of every row: what its properties mean."""
-Value = str | int | float | bool
+TRANSACTION_ROWS_MAX = 100
+"""Table Storage's entity-group transaction: so many rows of one partition, together at most 4 MiB."""
+PAGE_ROWS_MAX = 1000
+"""What Table Storage gives at once."""
+INT32_MAX = 2**31 - 1
+
+Value = str | int | float | bool | bytes
+_FORBIDDEN = re.compile(r"[/\\#?!%\x00-\x1f\x7f-\x9f]")
+_ESCAPED = re.compile(r"!([0-9a-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. Keys hold none of `/ \\ # ?` and no control characters; properties are strings and numbers."""
+    """One row. Keys are made by `escaped` where they hold what a caller wrote; properties are strings (32 Ki
+    characters), numbers and bytes (64 KiB). `etag` is that of the row as it was read, "" for one to be written."""
 
     partition: str
     key: str
     properties: Mapping[str, Value]
+    etag: str = field(default="", compare=False)
+
+
+def escaped(text: str) -> str:
+    """The text as a part of a key: what Table Storage forbids there, and `!` and `%`, as `!` and two hex digits."""
+    return _FORBIDDEN.sub(lambda found: f"!{ord(found[0]):02x}", text)
+
+
+def unescaped(part: str) -> str:
+    """The text that `escaped` made a key's part of."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), part)
 
 
 class Table(Protocol):
     """A table, which comes into being with its first row.
 
-    Every method raises StorageFailed, after which a write has perhaps been done; every write may be repeated. May be
-    called concurrently.
+    Every method raises StorageFailed, after which a write has perhaps been done; every write may be repeated. The
+    library repeats one whose acknowledgement was lost, too: `insert` may then find its own row, `swap` its own change.
+    May be called concurrently.
     """
 
     async def put(self, row: Row) -> None:
         """Writes a row, in place of one with the same keys."""
 
+    async def put_all(self, rows: Sequence[Row]) -> None:
+        """Writes rows of one partition, at most TRANSACTION_ROWS_MAX, all or none."""
+
+    async def insert(self, row: Row) -> bool:
+        """Writes a row that is not there; False when one with these keys is: another's, or this very one."""
+
+    async def swap(self, row: Row, etag: str) -> str | None:
+        """Writes a row in place of the one that still has this ETag, and gives its new ETag. None when it was changed
+        or removed meanwhile, perhaps by this very call: who needs to know reads it again."""
+
+    async def get(self, partition: str, key: str) -> Row | None:
+        """The row, None when there is none."""
+
     async def remove(self, partition: str, key: str) -> None:
         """Removes a row; one that is not there is removed already."""
 
-    async def rows(self, partition: str, count: int) -> list[Row]:
-        """The first rows of a partition by key, at most `count`."""
+    async def remove_all(self, partition: str, keys: Sequence[str]) -> None:
+        """Removes rows of one partition, however many; those that are not there are removed already."""
+
+    async def rows(self, partition: str, count: int, *, after: str = "", before: str | None = None) -> list[Row]:
+        """The first rows of a partition by key, at most `count`, with keys above `after` and below `before`."""
+
+    async def scan(self, first: str, end: str, count: int, *, after: tuple[str, str] | None = None) -> list[Row]:
+        """The first rows of the partitions from `first` on and below `end`, by partition and key, at most `count`;
+        only those behind the row `after` (its partition and key)."""
 
     async def close(self) -> None:
         """Lets every connection go."""
@@ -57,12 +99,62 @@ class AzureTable(Connection):
         self._name = name
 
     async def put(self, row: Row) -> None:
-        entity = {"PartitionKey": row.partition, "RowKey": row.key, "v": SCHEMA, **row.properties}
-
         async def work(table: Any) -> None:
-            await table.upsert_entity(entity)
+            await table.upsert_entity(_entity(row), mode="replace")
 
         await self._do(work)
+
+    async def put_all(self, rows: Sequence[Row]) -> None:
+        from azure.core.exceptions import ResourceNotFoundError
+        from azure.data.tables import TableTransactionError
+
+        operations = [("upsert", _entity(row), {"mode": "replace"}) for row in rows]
+
+        async def work(table: Any) -> None:
+            try:
+                await table.submit_transaction(operations)
+            except TableTransactionError as error:
+                if getattr(error, "error_code", None) == "TableNotFound":
+                    raise ResourceNotFoundError from error
+                raise
+
+        if operations:
+            await self._do(work)
+
+    async def insert(self, row: Row) -> bool:
+        from azure.core.exceptions import ResourceExistsError
+
+        async def work(table: Any) -> bool:
+            try:
+                await table.create_entity(_entity(row))
+            except ResourceExistsError:
+                return False
+            return True
+
+        return bool(await self._do(work))
+
+    async def swap(self, row: Row, etag: str) -> str | None:
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceModifiedError
+
+        async def work(table: Any) -> str | None:
+            try:
+                written = await table.update_entity(
+                    _entity(row), mode="replace", etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+            except ResourceModifiedError:
+                return None
+            return str(written["etag"])
+
+        new: str | None = await self._do(work, missing=None)
+        return new
+
+    async def get(self, partition: str, key: str) -> Row | None:
+        async def work(table: Any) -> Row:
+            return _row(await table.get_entity(partition, key))
+
+        found: Row | None = await self._do(work, missing=None)
+        return found
 
     async def remove(self, partition: str, key: str) -> None:
         async def work(table: Any) -> None:
@@ -70,15 +162,43 @@ class AzureTable(Connection):
 
         await self._do(work, missing=None)
 
-    async def rows(self, partition: str, count: int) -> list[Row]:
+    async def remove_all(self, partition: str, keys: Sequence[str]) -> None:
+        async def work(table: Any) -> None:
+            from azure.data.tables import TableTransactionError
+
+            for start in range(0, len(keys), TRANSACTION_ROWS_MAX):
+                some = keys[start : start + TRANSACTION_ROWS_MAX]
+                try:
+                    await table.submit_transaction(
+                        [("delete", {"PartitionKey": partition, "RowKey": key}) for key in some]
+                    )
+                except TableTransactionError:  # one of them is gone, which fails the rest with it
+                    for key in some:
+                        await table.delete_entity(partition, key)
+
+        await self._do(work, missing=None)
+
+    async def rows(self, partition: str, count: int, *, after: str = "", before: str | None = None) -> list[Row]:
+        condition = "PartitionKey eq @partition"
+        condition += " and RowKey gt @after" if after else ""
+        condition += " and RowKey lt @before" if before is not None else ""
+        return await self._query(condition, {"partition": partition, "after": after, "before": before}, count)
+
+    async def scan(self, first: str, end: str, count: int, *, after: tuple[str, str] | None = None) -> list[Row]:
+        condition = "PartitionKey ge @first and PartitionKey lt @end"
+        names: dict[str, Any] = {"first": first, "end": end}
+        if after is not None:
+            # the library finds a name only between spaces
+            condition += " and (PartitionKey gt @partition or (PartitionKey eq @partition and RowKey gt @key ) )"
+            names |= {"partition": after[0], "key": after[1]}
+        return await self._query(condition, names, count)
+
+    async def _query(self, condition: str, names: Mapping[str, Any], count: int) -> list[Row]:
         async def work(table: Any) -> list[Row]:
             found: list[Row] = []
-            pages = table.query_entities(
-                "PartitionKey eq @partition", parameters={"partition": partition}, results_per_page=min(count, 1000)
-            )
+            pages = table.query_entities(condition, parameters=names, results_per_page=min(count, PAGE_ROWS_MAX))
             async for entity in pages:
-                properties = {name: value for name, value in entity.items() if name not in ("PartitionKey", "RowKey")}
-                found.append(Row(entity["PartitionKey"], entity["RowKey"], properties))
+                found.append(_row(entity))
                 if len(found) == count:
                     break
             return found
@@ -94,3 +214,29 @@ class AzureTable(Connection):
 
         options = {"retry_total": RETRIES, "connection_timeout": CONNECT_S, "read_timeout": READ_S}
         return self._service(TableServiceClient, self._account.table_url, options).get_table_client(self._name)
+
+
+def _entity(row: Row) -> dict[str, Any]:
+    return {
+        "PartitionKey": row.partition,
+        "RowKey": row.key,
+        "v": SCHEMA,
+        **{name: _written(value) for name, value in row.properties.items()},
+    }
+
+
+def _written(value: Value) -> Any:
+    """An integer that needs more than 32 bits says so."""
+    if type(value) is int and not -INT32_MAX <= value <= INT32_MAX:
+        from azure.data.tables import EdmType, EntityProperty
+
+        return EntityProperty(value, EdmType.INT64)
+    return value
+
+
+def _row(entity: Any) -> Row:
+    properties = {name: value for name, value in entity.items() if name not in ("PartitionKey", "RowKey")}
+    for name, value in properties.items():
+        if isinstance(value, tuple):  # the library's EntityProperty of a 64-bit integer
+            properties[name] = int(value[0])
+    return Row(entity["PartitionKey"], entity["RowKey"], properties, entity.metadata["etag"])

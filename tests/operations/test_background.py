@@ -9,39 +9,12 @@ import orjson
 import pytest
 
 from shared.errors import StorageFailed, UpstreamFailed
-from shared.operations.background import FORGOTTEN_S, PARTITION, Background, Job
-from shared.storage.tables import Row
+from shared.operations.background import FORGOTTEN_S, Background, Job
 from shared.supervisor import Supervisor
+from tests.memory_table import MemoryTable
 
 JOB = Job("call_1", "resp_up", b"12345678", "master", "gpt-5", "gpt-5", "dep_1", 7, 1000.0)
 DONE = {"status": "completed", "usage": {"input_tokens": 10, "output_tokens": 20}}
-
-
-class Rows:
-    """A table in memory, which fails as often as it is told to."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Row] = {}
-        self.failures = 0
-
-    async def put(self, row: Row) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise StorageFailed("down")
-        self.kept[row.key] = row
-
-    async def remove(self, partition: str, key: str) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise StorageFailed("down")
-        self.kept.pop(key, None)
-
-    async def rows(self, partition: str, count: int) -> list[Row]:
-        assert partition == PARTITION
-        return list(self.kept.values())[:count]
-
-    async def close(self) -> None:
-        self.kept.clear()
 
 
 class House:
@@ -50,7 +23,7 @@ class House:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO, logger="spillway")
         self._log = caplog
-        self.table = Rows()
+        self.table = MemoryTable()
         self.now = 1060.0
         self.background = Background(self.table, Supervisor(), lambda: self.now)
 
@@ -76,13 +49,13 @@ def house(caplog: pytest.LogCaptureFixture) -> House:
 
 async def test_a_response_that_goes_on_is_noted_at_once(house: House) -> None:
     await house.background.opened(JOB)
-    assert list(house.table.kept) == ["call_1"]
+    assert [row.key for row in house.table.all] == ["call_1"]
 
 
 async def test_one_that_still_runs_is_left_alone(house: House) -> None:
     await house.background.opened(JOB)
     assert await house.sweep({"status": "in_progress"}) == 0
-    assert (list(house.table.kept), house.records) == (["call_1"], [])
+    assert ([row.key for row in house.table.all], house.records) == (["call_1"], [])
 
 
 async def test_one_that_has_ended_is_recorded_with_its_usage(house: House) -> None:
@@ -123,7 +96,7 @@ async def test_one_that_never_ends_is_given_up(house: House) -> None:
     await house.background.opened(JOB)
     house.now = JOB.created_at + FORGOTTEN_S
     assert await house.sweep({"status": "in_progress"}) == 1
-    assert house.table.kept == {}
+    assert house.table.all == []
 
 
 async def test_what_was_settled_elsewhere_is_not_swept(house: House) -> None:
@@ -134,15 +107,20 @@ async def test_what_was_settled_elsewhere_is_not_swept(house: House) -> None:
 
 async def test_a_row_that_could_not_be_removed_is_no_failure(house: House) -> None:
     await house.background.opened(JOB)
-    house.table.failures = 1
+
+    def refuse(what: str) -> None:
+        if what == "remove":
+            raise StorageFailed("down")
+
+    house.table.before = refuse
     assert await house.sweep(DONE) == 1
-    assert list(house.table.kept) == ["call_1"]
+    assert [row.key for row in house.table.all] == ["call_1"]
 
 
 async def test_storage_that_is_down_does_not_stop_the_reply(house: House) -> None:
     house.table.failures = 100
     await house.background.opened(JOB)
-    assert house.table.kept == {}
+    assert house.table.all == []
 
 
 async def test_without_storage_nothing_is_noted_and_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
