@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from devtools.docs.tables import code, table
 from shared.config.params import CredentialItem, CredentialValues, LitellmParams, ModelInfo, ModelListItem
+from shared.config.policies import AllowedFailsPolicy, RetryPolicy, StrategyArgs
 from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings
 from shared.config.support import UNSUPPORTED
 from shared.settings import Settings
@@ -22,6 +23,9 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "model_list[].litellm_params": (LitellmParams, "litellm_params"),
     "model_list[].model_info": (ModelInfo, "model_info"),
     "router_settings": (RouterSettings, "router_settings"),
+    "router_settings.routing_strategy_args": (StrategyArgs, "routing_strategy_args"),
+    "router_settings.retry_policy": (RetryPolicy, "retry_policy"),
+    "router_settings.allowed_fails_policy": (AllowedFailsPolicy, "allowed_fails_policy"),
     "litellm_settings": (LitellmSettings, "litellm_settings"),
     "general_settings": (GeneralSettings, "general_settings"),
     "credential_list[]": (CredentialItem, "credential_list"),
@@ -85,7 +89,9 @@ _KINDS: dict[Any, str] = {
     int: "whole number",
     float: "number",
     list: "list",
+    tuple: "list",
     dict: "mapping",
+    Mapping: "mapping",
 }
 
 
@@ -123,7 +129,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True, validated_data={})
-    return "" if value is None or value in ([], {}) else code(_shown(value))
+    return "" if value is None or value in ([], (), {}) else code(_shown(value))
 
 
 def _shown(value: object) -> str:

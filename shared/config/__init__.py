@@ -4,7 +4,7 @@ from shared.config.config import Config
 from shared.config.entry import CredentialKind, Credentials, Entry, Match, Timeouts
 from shared.config.load import from_environment, load, parse
 from shared.config.models import Family, ModelRef, Provider, parse_model, valid_deployment_name
-from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings
+from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings, Strategy
 from shared.config.versions import DEFAULT_API_VERSION, Policy, Surface, surface_of
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Policy",
     "Provider",
     "RouterSettings",
+    "Strategy",
     "Surface",
     "Timeouts",
     "from_environment",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.config.entry import Entry, Match
+from shared.config.routing import EVERY_MODEL
 from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings
 
 NUM_RETRIES_DEFAULT = 2  # openai-python's DEFAULT_MAX_RETRIES
@@ -42,6 +43,35 @@ class Config:
         """Every model_name and every alias that is not hidden, once each, in the file's order; wildcards included."""
         shown = (alias for alias in self.aliases if alias not in self.hidden_aliases)
         return tuple(dict.fromkeys([*(entry.model_name for entry in self.entries), *shown]))
+
+    def fallbacks_for(self, model: str) -> tuple[str, ...]:
+        """The models that may take over for `model`: its `fallbacks`, else those of `*`, else `default_fallbacks`.
+
+        Each name once, in order, none that leads back to `model` and none that nothing serves. What is written for
+        an alias wins over what is written for its model_name. So for the two below, which know no default:
+        LiteLLM has none there either.
+        """
+        chain = self._chain(self.router_settings.fallbacks, model)
+        return self._others(model, self.router_settings.default_fallbacks if chain is None else chain)
+
+    def context_window_fallbacks_for(self, model: str) -> tuple[str, ...]:
+        """The models that may take over when a prompt is too long for `model`."""
+        return self._others(model, self._chain(self.router_settings.context_window_fallbacks, model) or ())
+
+    def content_policy_fallbacks_for(self, model: str) -> tuple[str, ...]:
+        """The models that may take over when the content filter of `model` refused."""
+        return self._others(model, self._chain(self.router_settings.content_policy_fallbacks, model) or ())
+
+    def _chain(self, chains: Mapping[str, tuple[str, ...]], model: str) -> tuple[str, ...] | None:
+        groups = (match.entry.model_name for match in self.matches(model)[:1])
+        names = (model, self.aliases.get(model, model), *groups, EVERY_MODEL)
+        return next((chains[name] for name in names if name in chains), None)
+
+    def _others(self, model: str, chain: tuple[str, ...]) -> tuple[str, ...]:
+        own = self.aliases.get(model, model)
+        return tuple(
+            name for name in dict.fromkeys(chain) if self.aliases.get(name, name) != own and self.matches(name)
+        )
 
     def matches(self, requested: str) -> tuple[Match, ...]:
         """The entries that serve `requested`: its alias or exact name, else the most specific wildcard that fits."""

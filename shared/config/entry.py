@@ -67,6 +67,9 @@ class Entry:
     AZURE_API_VERSION, for an entry and URL that name none. `shared.upstream.endpoint` turns the three into an
     address. `api_base_at` names where the base was found, `api_base_shown` says whether a message may quote it.
     `order` None comes after every number. `tpm` and `rpm` are per minute, None when unknown.
+    `max_parallel_requests` is the entry's own, else router_settings'; `cooldown_s` (seconds) and `allowed_fails` (per
+    minute) are the entry's own only. `max_input_tokens` is what model_info says, not what the base model is known for.
+    `provisioned`: its throughput is reserved (PTU), so that a call costs nothing more.
     `client_params` is what a caller may bring instead.
     """
 
@@ -93,6 +96,13 @@ class Entry:
     weight: float | None = None
     tpm: int | None = None
     rpm: int | None = None
+    max_parallel_requests: int | None = None
+    max_input_tokens: int | None = None
+    tags: tuple[str, ...] = ()
+    region: str | None = None
+    provisioned: bool = False
+    cooldown_s: float | None = None
+    allowed_fails: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     client_params: ClientParams = NO_CLIENT_PARAMS
 

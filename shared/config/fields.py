@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from shared.config.versions import is_api_version
 
 SECONDS_MAX = 86_400
+WAIT_MS_MAX = 60_000
 
 
 class Section(BaseModel):
@@ -54,6 +55,7 @@ Text = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_prin
 Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
 ResourceName = Annotated[str, BeforeValidator(_name), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Names = Annotated[list[Text], Field(max_length=64)]
+Models = Annotated[tuple[Text, ...], Field(max_length=64)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 HeaderSecret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_header_safe)]
 ApiVersion = Annotated[str, AfterValidator(_api_version)]
@@ -62,5 +64,8 @@ SecondsOrZero = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=SECO
 Amount = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[int, BeforeValidator(_not_bool), Field(gt=0, le=10**12)]
 Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=100)]
+Fails = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=10**6)]
+Milliseconds = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=WAIT_MS_MAX)]
+Ratio = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=1, allow_inf_nan=False)]
 Days = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=3650)]
 Rank = Annotated[int, BeforeValidator(_not_bool), Field(ge=-(10**6), le=10**6)]

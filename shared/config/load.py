@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from shared.config import document, resolve, sections
+from shared.config import document, resolve, routing, sections
 from shared.config.config import Config
 from shared.config.entry import Entry
 from shared.config.environment import NODES_MAX, Environment, Expansion, TooLarge, expand
@@ -93,13 +93,19 @@ def _config(
         text = complaint("", str(key), SECTIONS)
         if text is not None:
             problems.warn(str(key), text)
-    router = sections.section(RouterSettings, "router_settings", tree, problems)
-    litellm = sections.section(LitellmSettings, "litellm_settings", tree, problems)
-    general = sections.section(GeneralSettings, "general_settings", tree, problems)
+    reader = routing.Reader(expansion, problems)
+    litellm_written = reader.litellm(tree.get("litellm_settings"))
+    litellm = sections.section(LitellmSettings, "litellm_settings", litellm_written, problems)
+    router_written = reader.router(tree.get("router_settings"), litellm)
+    router = sections.section(RouterSettings, "router_settings", router_written, problems)
+    general = sections.section(GeneralSettings, "general_settings", tree.get("general_settings"), problems)
     named = sections.named_credentials(tree, problems)
     context = resolve.Context(environment, expansion.references, problems, named, router, litellm, general)
     entries = _entries(tree, context, source)
+    understood = not problems
     aliases, hidden = sections.aliases(router, entries, expansion, problems)
+    if understood:
+        reader.check(entries, router.model_group_alias, _left_out(tree["model_list"], entries))
     problems.raise_if_any()
     if not entries:
         raise ConfigError(["model_list: no entry is left, expected at least one for Azure OpenAI or OpenAI."])
@@ -144,6 +150,11 @@ def _entries(tree: dict[Any, Any], context: resolve.Context, source: str) -> tup
             )
         first.setdefault(entry.id, entry.path)
     return entries
+
+
+def _left_out(items: list[Any], entries: tuple[Entry, ...]) -> frozenset[str]:
+    """Every model_name of `items`, which were understood, that has no entry, because of its provider."""
+    return frozenset(str(item["model_name"]) for item in items) - {entry.model_name for entry in entries}
 
 
 def _read(written: str) -> str:

@@ -10,6 +10,7 @@ from shared.config import versions
 from shared.config.fields import (
     Amount,
     ApiVersion,
+    Fails,
     HeaderSecret,
     Name,
     Names,
@@ -17,6 +18,7 @@ from shared.config.fields import (
     Rank,
     ResourceName,
     Seconds,
+    SecondsOrZero,
     Secret,
     Section,
     Text,
@@ -90,18 +92,29 @@ class LitellmParams(CredentialValues):
     weight: Amount | None = Field(None, description="share of the traffic")
     tpm: Positive | None = Field(None, description="tokens per minute")
     rpm: Positive | None = Field(None, description="requests per minute")
+    max_parallel_requests: Positive | None = Field(None, description="calls under way at once")
+    tags: Names = Field(default_factory=list, description="what a request's tags are compared with")
+    region_name: Text | None = Field(None, description="the Azure region of the deployment")
+    cooldown_time: SecondsOrZero | None = Field(None, description="seconds a deployment that fails is left alone")
+    allowed_fails: Fails | None = Field(None, description="failures a minute before a cooldown")
     configurable_clientside_auth_params: list[Any] = Field(
         default_factory=list, max_length=16, description="credentials that a caller may bring in the body"
     )
 
 
 class ModelInfo(Section):
-    """`model_info`. `resource` is ours: a lasting name of the Azure resource."""
+    """`model_info`. `resource`, a lasting name of the Azure resource, `region` and `provisioned` are ours."""
 
     id: Name | None = Field(None, description="1 to 128 printable ASCII characters")
     base_model: Text | None = Field(None, description="the model behind the deployment")
     mode: Mode | None = Field(None, description="what the deployment does")
     resource: ResourceName | None = Field(None, description="1 to 64 letters, digits, '.', '_' or '-'")
+    region: Text | None = Field(None, description="another name for litellm_params.region_name")
+    cooldown_time: SecondsOrZero | None = Field(None, description="seconds a deployment that fails is left alone")
+    allowed_fails: Fails | None = Field(None, description="failures a minute before a cooldown")
+    max_input_tokens: Positive | None = Field(None, description="tokens that a prompt may have")
+    provisioned: bool | None = Field(None, description="true says that its throughput is paid by the hour (PTU)")
+    ptu_count: Amount | None = Field(None, gt=0, description="provisioned throughput units; implies provisioned")
 
 
 class ModelListItem(Section):

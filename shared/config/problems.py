@@ -35,6 +35,7 @@ _EXPECTED = {
     "literal_error": "one of {expected}",
     "dict_type": "a mapping",
     "list_type": "a list",
+    "too_long": "at most {max_length} of them",
     "string_pattern_mismatch": "another form",
 }
 
@@ -133,7 +134,9 @@ class Problems:
 def is_secret(path: str) -> bool:
     """Whether the last key of a YAML path names something that must not be shown."""
     key = path.rpartition(".")[2]
-    return path.startswith("environment_variables") or bool(_SECRET_KEY.search(key) and not key.endswith("_name"))
+    if path.startswith("environment_variables"):
+        return True
+    return bool(_SECRET_KEY.search(key)) and not key.endswith(("_name", "_tokens"))
 
 
 def _description(model: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:

@@ -95,11 +95,34 @@ def _resolved(
         weight=params.weight,
         tpm=_chosen(problems, (f"{inside}.tpm", params.tpm), (f"{path}.tpm", item.tpm)),
         rpm=_chosen(problems, (f"{inside}.rpm", params.rpm), (f"{path}.rpm", item.rpm)),
+        max_parallel_requests=params.max_parallel_requests or context.router.default_max_parallel_requests,
+        max_input_tokens=info.max_input_tokens,
+        tags=_tags(params, inside, context),
+        region=_chosen(
+            problems, (f"{inside}.region_name", params.region_name), (f"{path}.model_info.region", info.region)
+        ),
+        provisioned=info.ptu_count is not None if info.provisioned is None else info.provisioned,
+        cooldown_s=_chosen(
+            problems,
+            (f"{path}.model_info.cooldown_time", info.cooldown_time),
+            (f"{inside}.cooldown_time", params.cooldown_time),
+        ),
+        allowed_fails=_chosen(
+            problems,
+            (f"{path}.model_info.allowed_fails", info.allowed_fails),
+            (f"{inside}.allowed_fails", params.allowed_fails),
+        ),
         timeouts=timeouts(params, context),
         client_params=clientside.parse(
             params.configurable_clientside_auth_params, f"{inside}.configurable_clientside_auth_params", problems
         ),
     )
+
+
+def _tags(params: LitellmParams, path: str, context: Context) -> tuple[str, ...]:
+    if params.tags and not context.router.enable_tag_filtering:
+        context.problems.warn(f"{path}.tags", "has no effect; router_settings.enable_tag_filtering is not true.")
+    return tuple(params.tags)
 
 
 def api_version_default(environ: Environment, problems: Problems) -> str | None:
@@ -118,17 +141,21 @@ def timeouts(params: LitellmParams | None, context: Context) -> Timeouts:
     """
     total = context.router.timeout or context.litellm.request_timeout or TIMEOUT_DEFAULT_S
     general = context.general
+    every = context.router.stream_timeout
     if params is None:
         return Timeouts(
-            total, general.connect_timeout_s, general.first_byte_timeout_s or total, general.idle_timeout_s or total
+            total_s=total,
+            connect_s=general.connect_timeout_s,
+            first_byte_s=general.first_byte_timeout_s or every or total,
+            idle_s=general.idle_timeout_s or every or total,
         )
     total = params.timeout or total
     stream = params.stream_timeout
     return Timeouts(
         total_s=total,
         connect_s=params.connect_timeout_s or general.connect_timeout_s,
-        first_byte_s=params.first_byte_timeout_s or stream or general.first_byte_timeout_s or total,
-        idle_s=params.idle_timeout_s or stream or general.idle_timeout_s or total,
+        first_byte_s=params.first_byte_timeout_s or stream or general.first_byte_timeout_s or every or total,
+        idle_s=params.idle_timeout_s or stream or general.idle_timeout_s or every or total,
     )
 
 

@@ -19,6 +19,7 @@ def aliases(
     router: RouterSettings, entries: tuple[Entry, ...], expansion: Expansion, problems: Problems
 ) -> tuple[dict[str, str], frozenset[str]]:
     """`alias: model_name`, or `alias: {model: model_name, hidden: true}`. The model must exist; chains are refused."""
+    understood = not problems  # else an entry with a problem may be the one
     targets: dict[str, str] = {}
     hidden: set[str] = set()
     for alias, value in router.model_group_alias.items():
@@ -30,7 +31,7 @@ def aliases(
             problems.found(path, value, "a model_name, or a mapping with model and hidden")
             continue
         if not any(entry.model_name == target or entry.match(target) for entry in entries):
-            if not problems:  # an entry with a problem may be the one
+            if understood:
                 problems.found(path, target, "a model_name of model_list")
             continue
         targets[alias] = target
@@ -43,9 +44,8 @@ def aliases(
     return targets, frozenset(hidden)
 
 
-def section(model: type[S], name: str, tree: dict[Any, Any], problems: Problems) -> S:
+def section(model: type[S], name: str, raw: object, problems: Problems) -> S:
     """The section, or its defaults when it is not written or wrong (the problem then stops the start anyway)."""
-    raw = tree.get(name)
     if raw is None:
         return model()
     return problems.validated(model, name, name, raw) or model()

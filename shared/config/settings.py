@@ -2,29 +2,104 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
-from shared.config.fields import Amount, Count, Days, HeaderSecret, Names, Seconds, SecondsOrZero, Section
+from shared.config.fields import (
+    Amount,
+    Count,
+    Days,
+    Fails,
+    HeaderSecret,
+    Milliseconds,
+    Models,
+    Names,
+    Positive,
+    Ratio,
+    Seconds,
+    SecondsOrZero,
+    Section,
+)
 from shared.config.versions import Policy
 
 BYTES_PER_MB = 1024 * 1024
+FALLBACKS = "models that take over, `[{gpt-4o: [gpt-4o-mini]}]`; `*` stands for every model"
+ROUTER_WINS = "as in router_settings, which wins"
+
+Strategy = Literal[
+    "usage-based-routing-v2",
+    "usage-based-routing",
+    "simple-shuffle",
+    "least-busy",
+    "latency-based-routing",
+    "cost-based-routing",
+]
 
 
 class RouterSettings(Section):
-    """`router_settings`."""
+    """`router_settings`. `max_wait_ms`, `spill_on_5xx`, `retry_budget_ratio` and `retry_budget_min` are ours.
+
+    `routing.py` reads the nested mappings, with LiteLLM's two ways to write fallbacks, and adds what only
+    litellm_settings has; a `Config` holds them as they are typed here.
+    """
 
     model_group_alias: dict[str, Any] = Field(default_factory=dict, description="alias: model_name")
+    routing_strategy: Strategy = Field(
+        "usage-based-routing-v2",
+        description="how one of several deployments is chosen; LiteLLM's default is simple-shuffle",
+    )
+    routing_strategy_args: Mapping[str, float] = Field(default_factory=dict, description="see below")
     num_retries: Count | None = Field(None, description="retries after the first attempt")
+    retry_policy: Mapping[str, int] = Field(default_factory=dict, description="retries by kind of error, see below")
+    model_group_retry_policy: Mapping[str, Mapping[str, int]] = Field(
+        default_factory=dict, description="model_name: a retry_policy"
+    )
+    retry_budget_ratio: Ratio = Field(0.2, description="retries per call, on average, when many fail")
+    retry_budget_min: Fails = Field(10, description="retries per 10 seconds that are always allowed")
+    spill_on_5xx: bool = Field(True, description="true lets the next deployment try what failed with a 5xx")
+    max_wait_ms: Milliseconds = Field(
+        0, description="milliseconds a call may wait for room, 60000 at most; 0 answers 429 at once"
+    )
     timeout: Seconds | None = Field(None, description="seconds for a whole answer that is not streamed")
+    stream_timeout: Seconds | None = Field(None, description="seconds a stream may be silent")
+    default_max_parallel_requests: Positive | None = Field(
+        None, description="calls under way at once, for entries without max_parallel_requests"
+    )
+    allowed_fails: Fails | None = Field(None, description="failures a minute before a cooldown")
+    allowed_fails_policy: Mapping[str, int] = Field(
+        default_factory=dict, description="allowed_fails by kind of error, see below"
+    )
+    cooldown_time: SecondsOrZero = Field(5.0, description="seconds a deployment that fails is left alone")
+    disable_cooldowns: bool = Field(False, description="true leaves no deployment alone")
+    fallbacks: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description=FALLBACKS)
+    context_window_fallbacks: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="the same, for prompts that are too long"
+    )
+    content_policy_fallbacks: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="the same, for what the content filter refused"
+    )
+    default_fallbacks: Models = Field((), description="fallbacks of every model that has none")
+    max_fallbacks: Count = Field(5, description="other models that are tried for one call")
+    enable_pre_call_checks: bool = Field(
+        True, description="false sends a prompt also where it cannot fit; LiteLLM's default is false"
+    )
+    enable_tag_filtering: bool = Field(False, description="true takes only deployments with a request's tags")
+    tag_filtering_match_any: bool = Field(True, description="false asks for all of a request's tags")
 
 
 class LitellmSettings(Section):
-    """`litellm_settings`."""
+    """`litellm_settings`. What it shares with router_settings counts where that does not write it."""
 
     request_timeout: Seconds | None = Field(None, description="seconds; router_settings.timeout wins")
     num_retries: Count | None = Field(None, description="retries after the first attempt; router_settings wins")
+    allowed_fails: Fails | None = Field(None, description=ROUTER_WINS)
+    cooldown_time: SecondsOrZero | None = Field(None, description=ROUTER_WINS)
+    fallbacks: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description=ROUTER_WINS)
+    context_window_fallbacks: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description=ROUTER_WINS)
+    content_policy_fallbacks: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description=ROUTER_WINS)
+    default_fallbacks: Models = Field((), description=ROUTER_WINS)
     drop_params: bool = Field(False, description="true leaves out what a model does not take, instead of a 400")
     allowed_openai_params: Names = Field(default_factory=list, description="parameters that are sent to every model")
 

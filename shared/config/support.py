@@ -40,12 +40,11 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
     "model_list": _all("itpm otpm tpd rpd access_groups"),
     "litellm_params": {
         **_all(
-            "responses_api_version itpm otpm rpd tpd daily_reset_time max_parallel_requests max_retries num_retries"
-            " tags tag_regex region_name max_budget"
-            " budget_duration cooldown_time default_api_key_tpm_limit default_api_key_rpm_limit"
+            "responses_api_version itpm otpm rpd tpd daily_reset_time max_retries num_retries"
+            " tag_regex max_budget budget_duration default_api_key_tpm_limit default_api_key_rpm_limit"
             " max_file_size_mb extra_headers mock_response"
             " timeout_by_service_tier organization headers model_info merge_reasoning_content_in_choices"
-            " use_in_pass_through use_litellm_proxy custom_tokenizer allowed_fails supports_system_message"
+            " use_in_pass_through use_litellm_proxy custom_tokenizer supports_system_message"
         ),
         **_all("keepalive_seconds", f"{LATER}; general_settings.keepalive_s is its place"),
         **_all("*_cost_per_* *_cost cost_per_*", PRICES),
@@ -54,32 +53,30 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
     },
     "model_info": {
         **_all(
-            "access_groups team_id team_public_model_name tier supports_* allowed_fails allowed_fails_policy"
-            " cooldown_time reasoning_effort_levels default_reasoning_effort health_check_*"
+            "access_groups team_id team_public_model_name tier supports_* allowed_fails_policy"
+            " reasoning_effort_levels default_reasoning_effort health_check_*"
             " disable_background_health_check access_windows"
-            " max_tokens max_input_tokens max_output_tokens litellm_provider db_model created_at"
+            " max_tokens max_output_tokens litellm_provider db_model created_at"
             " updated_at created_by updated_by description"
         ),
-        **_all("ptu_count ptu_shares *_cost_per_* *_cost cost_per_*", PRICES),
+        **_all("ptu_shares *_cost_per_* *_cost cost_per_*", PRICES),
     },
     "router_settings": {
         **_all(
-            "routing_strategy routing_strategy_args routing_groups retry_after stream_timeout allowed_fails"
-            " allowed_fails_policy cooldown_time disable_cooldowns retry_policy model_group_retry_policy fallbacks"
-            " context_window_fallbacks content_policy_fallbacks default_fallbacks max_fallbacks enable_pre_call_checks"
-            " optional_pre_call_checks enable_tag_filtering tag_filtering_match_any default_max_parallel_requests"
-            " provider_budget_config enable_weighted_failover enable_mid_stream_fallback_continuation"
-            " enable_health_check_routing assistants_config debug_level set_verbose default_litellm_params"
-            " default_priority polling_interval client_ttl max_retries"
+            "routing_groups retry_after optional_pre_call_checks provider_budget_config enable_weighted_failover"
+            " enable_mid_stream_fallback_continuation enable_health_check_routing assistants_config debug_level"
+            " set_verbose default_litellm_params default_priority polling_interval client_ttl max_retries"
         ),
         **_all("redis_host redis_port redis_password redis_url redis_db cache_responses cache_kwargs", TABLES),
     },
+    "routing_strategy_args": _all("max_latency_list_size ttft_percentile"),
+    "retry_policy": {},
+    "allowed_fails_policy": {},
     "litellm_settings": {
         **_all(
             "callbacks success_callback failure_callback service_callback cache cache_params"
             " enable_loadbalancing_on_batch_endpoints turn_off_message_logging max_budget budget_duration"
-            " default_fallbacks fallbacks context_window_fallbacks content_policy_fallbacks allowed_fails"
-            " cooldown_time set_verbose json_logs redact_user_api_key_info default_team_settings"
+            " set_verbose json_logs redact_user_api_key_info default_team_settings"
             " default_internal_user_params max_internal_user_budget modify_params ssl_verify telemetry"
             " max_end_user_budget public_model_groups langfuse_default_tags default_max_internal_user_budget"
             " force_ipv4 disable_end_user_cost_tracking forward_traceparent_to_llm_provider"

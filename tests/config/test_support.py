@@ -7,6 +7,7 @@ import pytest
 from shared.config import parse, support
 from shared.config.load import SECTIONS
 from shared.config.params import CredentialItem, LitellmParams, ModelInfo, ModelListItem
+from shared.config.policies import AllowedFailsPolicy, RetryPolicy, StrategyArgs
 from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings
 
 ENTRY = """
@@ -23,6 +24,9 @@ READ: dict[str, Collection[str]] = {
     "litellm_params": support.known_keys(LitellmParams),
     "model_info": support.known_keys(ModelInfo),
     "router_settings": support.known_keys(RouterSettings),
+    "routing_strategy_args": support.known_keys(StrategyArgs),
+    "retry_policy": support.known_keys(RetryPolicy),
+    "allowed_fails_policy": support.known_keys(AllowedFailsPolicy),
     "litellm_settings": support.known_keys(LitellmSettings),
     "general_settings": support.known_keys(GeneralSettings),
     "credential_list": support.known_keys(CredentialItem),
@@ -51,6 +55,13 @@ SCHEMA = {
     " tag_filtering_match_any default_max_parallel_requests redis_host redis_port redis_password redis_url"
     " provider_budget_config enable_weighted_failover enable_mid_stream_fallback_continuation"
     " enable_health_check_routing",
+    "routing_strategy_args": "lowest_latency_buffer ttl max_latency_list_size ttft_percentile",
+    "retry_policy": "BadRequestErrorRetries AuthenticationErrorRetries TimeoutErrorRetries RateLimitErrorRetries"
+    " ContentPolicyViolationErrorRetries InternalServerErrorRetries ServiceUnavailableErrorRetries"
+    " NotFoundErrorRetries DefaultRetries",
+    "allowed_fails_policy": "BadRequestErrorAllowedFails AuthenticationErrorAllowedFails TimeoutErrorAllowedFails"
+    " RateLimitErrorAllowedFails ContentPolicyViolationErrorAllowedFails InternalServerErrorAllowedFails"
+    " BadGatewayErrorAllowedFails ServiceUnavailableErrorAllowedFails NotFoundErrorAllowedFails",
     "litellm_settings": "drop_params num_retries request_timeout callbacks success_callback failure_callback cache"
     " cache_params enable_azure_ad_token_refresh enable_loadbalancing_on_batch_endpoints turn_off_message_logging"
     " max_budget budget_duration default_fallbacks",
