@@ -11,7 +11,19 @@ tame()  # before the extension builds its server, so before anything is indexed
 
 def blueprints() -> tuple[func.Blueprint, ...]:
     """Every blueprint; the host orders functions by name, not by this."""
-    from handlers import aliases, audio, chat, completions, embeddings, health, images, models, responses, timers
+    from handlers import (
+        aliases,
+        audio,
+        chat,
+        completions,
+        embeddings,
+        health,
+        images,
+        models,
+        responses,
+        router,
+        timers,
+    )
 
-    modules = (audio, chat, completions, embeddings, health, images, models, responses, timers, aliases)
+    modules = (audio, chat, completions, embeddings, health, images, models, responses, router, timers, aliases)
     return tuple(module.blueprint for module in modules)

@@ -14,7 +14,6 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -26,12 +25,11 @@ from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.ids import CallIds, instance_id
 from shared.operations import buffered, speech, streamed
 from shared.operations.background import TABLE, Background
-from shared.operations.body import read_form, read_json
-from shared.operations.client_credentials import taken
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
 from shared.operations.health import Health
-from shared.operations.operation import Incoming, Operation, Proxied
+from shared.operations.intake import Intake
+from shared.operations.operation import Operation
 from shared.operations.reply import BufferedReply, Reply
 from shared.operations.responses_polled import ResponsePoll
 from shared.operations.speech_store import SpeechStore, container
@@ -39,13 +37,14 @@ from shared.operations.spellings import Match, Spellings
 from shared.operations.table import AUDIO_SPEECH, OPERATIONS
 from shared.plan import Plan as Plan
 from shared.plan import read_plan as read_plan
+from shared.routing import peers
+from shared.routing.peers import Peers
 from shared.routing.router import Router
 from shared.seal import Seal, Sealer, tag
 from shared.storage.tables import AzureTable
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_refused
 from shared.upstream.client import UpstreamClient
-from shared.upstream.content import FormFile, close_files
 from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entry
 from shared.upstream.signin import SignIns
@@ -55,8 +54,6 @@ log = logging.getLogger("spillway")
 
 TASKS_PER_CALL_MAX = 6
 """Its client's watch, its opening or work, a drain, a keep-alive, the tail of its stream, a recording."""
-BODY_BYTES_MAX = 20 * 1024 * 1024
-"""A JSON request, unless general_settings.max_request_size_mb says otherwise: Azure takes images of up to 20 MB."""
 
 
 class Gateway:
@@ -91,12 +88,25 @@ class Gateway:
             self.upstream,
             self.supervisor,
             self.call_ids.next,
+            lambda: self.router.blind(),
         )
         retention_days = config.general_settings.speech_retention_days
         self.speech = SpeechStore(container(plan.storage), self.supervisor, clock, retention_days, random_bytes)
         jobs = AzureTable(plan.storage, TABLE) if plan.storage is not None else None
         self.background = Background(jobs, self.supervisor, clock)
-        self._body_bytes_max = config.general_settings.body_bytes_max or BODY_BYTES_MAX
+        usage = AzureTable(plan.storage, peers.TABLE) if plan.storage is not None else None
+        self.peers = None if usage is None else Peers(usage, self.router, self.call_ids.instance, clock)
+        self._sharing = False
+        self._intake = Intake(
+            config,
+            settings,
+            self.router,
+            self.upstream,
+            self.supervisor,
+            self.background,
+            self._seal,
+            self._release,
+        )
         self._under_way = 0
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
@@ -119,6 +129,8 @@ class Gateway:
         await self.sign_ins.close()
         await self.speech.close()
         await self.background.close()
+        if self.peers is not None:
+            await self.peers.close()
 
     async def _served(self, find: Callable[[], Match], request: Request) -> Reply:
         call_id = self.call_ids.next()
@@ -154,65 +166,25 @@ class Gateway:
             return operation.answer(self.router, caller, match.params)
         if operation.speech is not None:
             return await operation.speech(self.speech, self._seal(caller), match.params)
+        if operation.explains is not None:
+            return await self._intake.explained(operation.explains, caller, match, request, record)
         assert operation.proxied is not None
+        self._share()
         if not self._has_room():
             raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)
         self._under_way += 1
         try:
-            exchange = await self._exchange(operation, operation.proxied, caller, match, request, record)
+            exchange = await self._intake.exchange(operation, operation.proxied, caller, match, request, record)
         except BaseException:
             self._release()
             raise
         return await self._exchanged(exchange, request)
 
-    async def _exchange(
-        self,
-        operation: Operation,
-        proxied: Proxied,
-        caller: Caller,
-        match: Match,
-        request: Request,
-        record: CallRecord,
-    ) -> Exchange:
-        """The call of a request, with all that serving it needs. Raises SpillwayError; nothing was sent yet."""
-        body, files = await self._read(proxied, request)
-        try:
-            body, brought = taken(body)
-            seal = self._seal(caller)
-            query = tuple(request.query_params.multi_items())
-            call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
-            record.model, record.stream = call.model, call.stream
-            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
-            if brought is not None:
-                candidates = brought.applied(candidates)
-            if call.resource is not None:
-                candidates = self.router.bound(candidates, call.resource, call.model)
-        except BaseException:
-            close_files(files)
-            raise
-        general = self.config.general_settings
-        return Exchange(
-            call=call,
-            name=operation.name,
-            operation=proxied,
-            candidates=candidates,
-            router=self.router,
-            client=self.upstream,
-            supervisor=self.supervisor,
-            settings=self.settings,
-            record=record,
-            drain_s=general.disconnect_drain_s,
-            keepalive_s=general.keepalive_s,
-            attempts_max=1 + self.config.num_retries,
-            background=self.background,
-            on_close=self._release,
-        )
-
-    async def _read(self, proxied: Proxied, request: Request) -> tuple[dict[str, Any], tuple[FormFile, ...]]:
-        bytes_max = proxied.body_bytes_max or self._body_bytes_max
-        if proxied.body == "form":
-            return await read_form(request, bytes_max)
-        return (await read_json(request, bytes_max) if proxied.body == "json" else {}), ()
+    def _share(self) -> None:
+        """Begins to share usage with the other instances, with the first call."""
+        if self.peers is not None and not self._sharing:
+            self._sharing = True
+            self.supervisor.keep(self.peers.run, "usage sharing")
 
     async def _exchanged(self, exchange: Exchange, request: Request) -> Reply:
         try:

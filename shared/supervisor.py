@@ -22,17 +22,19 @@ class Supervisor:
 
     def __init__(self, tasks_max: int = 10_000) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._kept = 0
         self._tasks_max = tasks_max
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        """Tasks that will end by themselves."""
+        return len(self._tasks) - self._kept
 
     def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Runs `work` in a task that is held until it ends; a failure that is no SpillwayError is logged.
 
         Raises Unavailable (503) when `tasks_max` tasks are under way.
         """
-        if len(self._tasks) >= self._tasks_max:
+        if len(self) >= self._tasks_max:
             work.close()
             raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -42,7 +44,9 @@ class Supervisor:
 
     def keep(self, work: Callable[[], Coroutine[Any, Any, None]], name: str, *, pause_s: float = 1.0) -> None:
         """Runs `work()` for ever: when it fails it is logged and started again `pause_s` seconds later."""
-        self.start(self._forever(work, name, pause_s), name)
+        task = self.start(self._forever(work, name, pause_s), name)
+        self._kept += 1
+        task.add_done_callback(self._let_go)
 
     async def close(self) -> None:
         """Cancels everything and waits for it; for hosts and tests that do end in good order."""
@@ -58,6 +62,9 @@ class Supervisor:
             except Exception:
                 log.exception("background task %s failed; it starts again in %s s", name, pause_s)
             await asyncio.sleep(pause_s)
+
+    def _let_go(self, task: asyncio.Task[Any]) -> None:
+        self._kept -= 1
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -90,7 +90,7 @@ class Running:
     def await_rest(self) -> None:
         """Waits until nothing of any call is left: no attempt in flight, no task, no call under way."""
         live = self.gateway
-        await_true(lambda: not live.router._in_flight, "no attempt in flight")
+        await_true(lambda: live.router.under_way == 0, "no attempt in flight")
         await_true(lambda: len(live.supervisor) == 0, "no task left")
         await_true(lambda: live._under_way == 0, "no call under way")
 

@@ -39,6 +39,11 @@ class Config:
         return NUM_RETRIES_DEFAULT
 
     @property
+    def says_num_retries(self) -> bool:
+        """Whether the file says how often a call is sent again."""
+        return self.router_settings.num_retries is not None or self.litellm_settings.num_retries is not None
+
+    @property
     def model_names(self) -> tuple[str, ...]:
         """Every model_name and every alias that is not hidden, once each, in the file's order; wildcards included."""
         shown = (alias for alias in self.aliases if alias not in self.hidden_aliases)

@@ -89,6 +89,8 @@ class ClientCredentials:
             endpoint=endpoint,
             credential=credential or deployment.credential,
             of_client=foreign,
+            tpm=None if foreign else deployment.tpm,
+            rpm=None if foreign else deployment.rpm,
             public_only=self.api_base is not None,
             _effective={},
             _urls={},

@@ -15,8 +15,9 @@ from shared.catalog.policy import requested
 from shared.errors import ContentFiltered, Replay, SpillwayError
 from shared.operations.background import Background, Job
 from shared.operations.operation import Call, Proxied
-from shared.routing import attempts
-from shared.routing.attempts import Attempt, Trail
+from shared.routing.attempts import Attempt, Group, Rules, Run, Trail
+from shared.routing.estimates import Demand
+from shared.routing.fallbacks import Fallbacks
 from shared.routing.router import Router
 from shared.settings import Settings
 from shared.supervisor import Supervisor
@@ -24,7 +25,7 @@ from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.content import close_files
 from shared.upstream.deployment import Deployment
-from shared.upstream.ratelimit import route_headers
+from shared.upstream.ratelimit import route_headers, told
 from shared.usage.usage import Usage
 
 T = TypeVar("T")
@@ -50,7 +51,9 @@ class Exchange:
     record: CallRecord
     drain_s: float
     keepalive_s: float
-    attempts_max: int
+    rules: Rules
+    demand: Demand
+    fallbacks: Fallbacks | None
     background: Background
     on_close: Callable[[], None]
     started: float = field(default_factory=time.monotonic)
@@ -87,15 +90,8 @@ class Exchange:
 
     async def attempts(self, send: Callable[[Attempt], Awaitable[T]]) -> T:
         """Tries the candidates in turn. Raises SpillwayError."""
-        return await attempts.run(
-            self.router,
-            self.candidates,
-            self.trail,
-            send,
-            replay=self.operation.replay,
-            attempts_max=self.attempts_max,
-            wanted=lambda: not self.abandoned,
-        )
+        run = Run(self.router, self.trail, lambda: not self.abandoned, self.rules, self.demand, self.fallbacks)
+        return await run.first_success(Group(self.call.model, self.candidates), send)
 
     async def send(self, attempt: Attempt) -> httpx.Response:
         """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError."""
@@ -121,6 +117,7 @@ class Exchange:
                 failure.message = operation.scrub(call, failure.message)
             raise
         self.response_headers = response.headers
+        attempt.told(told(response.headers))
         return response
 
     def sent(self, attempt: Attempt) -> Call:
@@ -140,6 +137,8 @@ class Exchange:
     def reply_headers(self) -> dict[str, str]:
         """Headers of the answer that the serving attempt decides; hosts and upstream ids are not among them."""
         headers = {"x-spillway-attempts": str(len(self.trail.attempts))}
+        if self.router.blind():
+            headers["x-spillway-usage"] = "local"
         attempt = self.trail.last
         if attempt is not None:
             headers["x-spillway-deployment"] = _header_value(attempt.deployment.label)
@@ -184,6 +183,8 @@ class Exchange:
         if self._noted:
             self._noted = False
             self.supervisor.start(self.background.settled(self.call.call_id), "background job")
+        if self.trail.last is not None:
+            self.trail.last.settle(usage)
         record = self.record
         record.prompt_tokens, record.completion_tokens = usage.prompt, usage.completion
         record.cached_tokens, record.reasoning_tokens = usage.cached, usage.reasoning

@@ -58,7 +58,8 @@ class Health:
     """The health of the deployments, as this instance sees it. Belongs to the running event loop.
 
     `every` gives a deployment for each entry of the configuration, `group` those that serve a name, raising
-    ModelNotFound. `ready` says whether this instance takes calls. `monotonic` is a clock in seconds.
+    ModelNotFound. `ready` says whether this instance takes calls, `blind` whether the use of other instances cannot be
+    read. `monotonic` is a clock in seconds.
     """
 
     every: Callable[[], Sequence[Deployment]]
@@ -67,6 +68,7 @@ class Health:
     client: UpstreamClient
     supervisor: Supervisor
     next_call_id: Callable[[], str]
+    blind: Callable[[], bool] = lambda: False
     monotonic: Callable[[], float] = time.monotonic
     _deployments: Sequence[Deployment] | None = None
     _results: OrderedDict[Deployment, Result] = field(default_factory=OrderedDict)
@@ -91,6 +93,7 @@ class Health:
             "unhealthy_endpoints": unhealthy,
             "healthy_count": len(healthy),
             "unhealthy_count": len(unhealthy),
+            "usage": "local" if self.blind() else "shared",
         }
 
     def _chosen(self, model: str | None) -> Sequence[Deployment]:

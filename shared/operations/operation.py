@@ -166,7 +166,8 @@ class Operation:
     `name` is the function's name, which orders the routes in the host. `path` is the canonical one, below `root`,
     without a leading slash; `{id}` is one segment and `{*id}` the rest. `root` "" is for what is no part of OpenAI's
     API and has no other spelling than `aliases`. `deployment_scoped`: also under `/openai/deployments/{deployment}/`
-    and `/engines/{model}/`. `open`: no key is asked for. One of `proxied`, `answer`, `health` and `speech` is set.
+    and `/engines/{model}/`. `open`: no key is asked for. `explains` is the operation
+    whose calls it explains. One of `proxied`, `answer`, `health`, `speech` and `explains` is set.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Operation:
     answer: Answer | None = field(default=None)
     health: HealthAnswer | None = field(default=None)
     speech: SpeechAnswer | None = field(default=None)
+    explains: Proxied | None = None
     root: str = "v1"
     aliases: tuple[str, ...] = ()
     open: bool = False

@@ -29,7 +29,7 @@ class ResponsePoll:
     async def __call__(self, job: Job) -> dict[str, Any] | None:
         """The response as it is now, None when its resource no longer has it. Raises SpillwayError."""
         reachable = self._router.candidates("", responses.MODES, responses.PROVIDERS)
-        deployment = self._router.in_order(self._router.bound(reachable, job.resource, ""))[0]
+        deployment = self._router.reachable(self._router.bound(reachable, job.resource, ""))
         outgoing = Outgoing(
             operation=responses.CATALOG,
             path="responses/{id}",

@@ -139,6 +139,13 @@ MODELS_LIST = Operation(
 MODELS_RETRIEVE = Operation(
     name="models_retrieve", method="GET", path="models/{*id}", summary="One model", answer=retrieve_model
 )
+ROUTER_EXPLAIN = Operation(
+    name="router_explain",
+    method="POST",
+    path="router/explain",
+    summary="Where a chat request would go now and why not elsewhere; nothing is sent",
+    explains=CHAT,
+)
 HEALTH = Operation(
     name="health",
     method="GET",
@@ -186,6 +193,7 @@ OPERATIONS: tuple[Operation, ...] = (
     RESPONSES_INPUT_ITEMS,
     MODELS_LIST,
     MODELS_RETRIEVE,
+    ROUTER_EXPLAIN,
     HEALTH,
     HEALTH_LIVELINESS,
     HEALTH_READINESS,

@@ -1,24 +1,53 @@
-"""One call, tried on one deployment after another while that is safe."""
+"""One call, tried on one deployment after another while that is safe.
+
+choose ─ the candidates with room that were not tried yet, by order and strategy
+  │        └ none: another model (fallbacks); a pause, then those that failed; waiting for room; else the failure
+send ── reserved before, corrected after
+  └ failed: a deployment that refused or failed cools down, and the next is chosen if the failure allows it
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from shared.errors import RateLimited, Replay, SpillwayError, Unavailable
+from shared.errors import (
+    DeploymentNotFound,
+    RateLimited,
+    Replay,
+    SpillwayError,
+    Unavailable,
+    UpstreamMisconfigured,
+    UpstreamUnreachable,
+)
 from shared.ids import entry_id
+from shared.routing.estimates import NOTHING, Demand
+from shared.routing.fallbacks import Fallbacks
+from shared.routing.retries import backoff_s, retries_for
 from shared.routing.router import Router
+from shared.routing.selection import Full
+from shared.routing.state import Reservation
+from shared.routing.strategies import Standing
 from shared.upstream.deployment import Deployment
+from shared.upstream.ratelimit import Told
+from shared.usage.usage import Usage
 
-log = logging.getLogger("spillway")
 T = TypeVar("T")
+
+_NOT_AGAIN = (RateLimited, UpstreamMisconfigured, DeploymentNotFound)
+"""What the same deployment would only say again."""
+ATTEMPTS_MAX = 20
+"""Of one call, whatever the configuration says: over this a call does more harm than good."""
+TIMED_OUT_S = 1000.0
+"""What latency-based routing takes an attempt for that got no answer (LiteLLM's figure)."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One send of a call to a deployment. `number` counts from 1.
+    """One send of a call to a deployment. `number` counts from 1. `started` by `time.monotonic`.
 
     `simulates_stream`: the model cannot stream, so its whole answer is made into a stream.
     """
@@ -26,15 +55,30 @@ class Attempt:
     entry_id: str
     number: int
     deployment: Deployment
-    router: Router
+    reservation: Reservation
+    demand: Demand
     simulates_stream: bool = False
-    _open: bool = field(default=True, repr=False)
+    started: float = field(default_factory=time.monotonic)
+    _settled: bool = field(default=False, repr=False)
 
     def end(self) -> None:
         """The deployment is done with it. May be called twice."""
-        if self._open:
-            self._open = False
-            self.router.end(self.deployment)
+        self.reservation.end()
+
+    def told(self, told: Told) -> None:
+        """What the answer's headers say of the deployment."""
+        self.reservation.state.told(time.monotonic(), self.reservation, told)
+
+    def settle(self, usage: Usage) -> None:
+        """What it took; the first word counts."""
+        if self._settled:
+            return
+        self._settled = True
+        if usage.source == "upstream":
+            self.reservation.correct(usage.prompt + usage.completion)
+            state = self.reservation.state
+            state.estimates.learn(self.demand, usage)
+            state.took((time.monotonic() - self.started) / max(1, usage.completion))
 
 
 @dataclass(slots=True)
@@ -49,40 +93,167 @@ class Trail:
         return self.attempts[-1] if self.attempts else None
 
 
-async def run(
-    router: Router,
-    candidates: Sequence[Deployment],
-    trail: Trail,
-    send: Callable[[Attempt], Awaitable[T]],
-    *,
-    replay: frozenset[Replay],
-    attempts_max: int,
-    wanted: Callable[[], bool],
-) -> T:
-    """What the first successful `send` gives; its attempt is still open, the failed ones are ended.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How often and after what one call may be sent again.
 
-    Each deployment is tried once, at most `attempts_max` in all, and the next one only when the failure's `replay`
-    kind is in `replay` and the answer is still `wanted`. Raises what explains best why it failed: a rate limit, with
-    the soonest retry, when any deployment was merely full; else the last failure.
+    `retries`: further attempts within a group after the first; `policy`: LiteLLM's retry_policy, which wins. `again`:
+    a deployment that failed may be asked again, after a pause, where nothing else is free; without a word of the
+    operator's each is asked once, and the client is told to come again. `replay`: the kinds of failure after which the
+    operation may be sent again. `max_wait_s`: how long a call waits where every deployment is full.
     """
-    failures: list[SpillwayError] = []
-    for number, deployment in enumerate(router.in_order(candidates)[:attempts_max], start=1):
-        attempt = Attempt(entry_id(trail.call_id, number), number, deployment, router)
-        trail.attempts.append(attempt)
-        router.begin(deployment)
-        try:
-            return await send(attempt)
-        except SpillwayError as failure:
-            attempt.end()
-            failures.append(failure)
-            if failure.replay in (Replay.FREELY, Replay.FAILED):
-                router.cool(deployment, failure.retry_after_ms)
-            if failure.replay not in replay or not wanted():
-                break
-        except BaseException:
-            attempt.end()
-            raise
-    raise _most_telling(failures)
+
+    retries: int = 2
+    again: bool = False
+    policy: Mapping[str, int] = field(default_factory=dict)
+    replay: frozenset[Replay] = frozenset({Replay.FREELY, Replay.FAILED})
+    max_wait_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Group:
+    """The deployments of one model, and what this call met with there. `pauses` so far, and `tried` since the last."""
+
+    model: str
+    candidates: Sequence[Deployment]
+    failures: list[SpillwayError] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+    pauses: int = 0
+
+    @property
+    def untried(self) -> Sequence[Deployment]:
+        """The candidates that were not asked, or not since the last pause."""
+        if not self.tried:
+            return self.candidates
+        return [one for one in self.candidates if one.id not in self.tried]
+
+    @property
+    def last(self) -> SpillwayError | None:
+        return self.failures[-1] if self.failures else None
+
+
+@dataclass(slots=True)
+class Run:
+    """What trying one call needs. `wanted`: whether anybody still waits for its answer."""
+
+    router: Router
+    trail: Trail
+    wanted: Callable[[], bool]
+    rules: Rules = field(default_factory=Rules)
+    demand: Demand = NOTHING
+    fallbacks: Fallbacks | None = None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def first_success(self, group: Group, send: Callable[[Attempt], Awaitable[T]]) -> T:
+        """What the first successful `send` gives; its attempt is still open, the failed ones are ended.
+
+        The next deployment is asked only when the failure's `replay` kind allows it and the answer is still wanted.
+        Raises what explains best why it failed: a rate limit, with the soonest retry, when any deployment was merely
+        full; else the last failure.
+        """
+        self.router.called()
+        wait_until = self.router.now() + self.rules.max_wait_s
+        while True:
+            chosen = self.router.choose(group.untried, self.demand)
+            if isinstance(chosen, Full):
+                following = self._fallback(group, group.last or chosen.error(group.model, self.router.now()))
+                if following is not None:
+                    group = following
+                elif not await self._paused(group) and not await self._room(group, wait_until):
+                    raise self._told(group)
+                continue
+            attempt = self._begin(chosen)
+            group.tried.add(attempt.deployment.id)
+            try:
+                return await send(attempt)
+            except SpillwayError as failure:
+                self._failed(group, attempt, failure)
+            except BaseException:
+                attempt.end()
+                raise
+            if not self._may_go_on(group):
+                following = self._fallback(group, group.failures[-1])
+                if following is None:
+                    raise self._told(group)
+                group = following
+
+    def _begin(self, chosen: Standing) -> Attempt:
+        number = len(self.trail.attempts) + 1
+        reservation = chosen.state.reserve(self.router.now(), chosen.tokens)
+        attempt = Attempt(entry_id(self.trail.call_id, number), number, chosen.deployment, reservation, self.demand)
+        self.trail.attempts.append(attempt)
+        return attempt
+
+    def _failed(self, group: Group, attempt: Attempt, failure: SpillwayError) -> None:
+        """What a failure means for its deployment: its reservation, and whether it is left alone for a while."""
+        group.failures.append(failure)
+        attempt.end()
+        if isinstance(failure, RateLimited | UpstreamUnreachable | DeploymentNotFound):
+            attempt.reservation.cancel()  # not sent, or not counted there
+        if failure.replay is Replay.UNKNOWN:
+            attempt.reservation.state.took(TIMED_OUT_S)
+        self.router.failed(attempt.deployment, failure, alone=len(group.candidates) == 1)
+
+    def _may_go_on(self, group: Group) -> bool:
+        """Whether the call may be sent again within its group. A rate limit is no failure, and costs no retry."""
+        failure, rules = group.failures[-1], self.rules
+        if not self._wanted():
+            return False
+        asked_for = failure.replay is Replay.NEVER and retries_for(failure, rules.policy, 0) > 0
+        if failure.replay not in rules.replay and not asked_for:
+            return False
+        retries = retries_for(failure, rules.policy, rules.retries)
+        if isinstance(failure, RateLimited):
+            return retries > 0
+        counted = sum(not isinstance(one, RateLimited) for one in group.failures)
+        return counted <= retries and self.router.may_retry()
+
+    def _fallback(self, group: Group, failure: SpillwayError) -> Group | None:
+        """The next model's deployments, where there is one for this failure and what was sent may be sent again."""
+        if self.fallbacks is None or not self._wanted() or failure.replay is Replay.UNKNOWN:
+            return None
+        following = self.fallbacks.after(failure)
+        return None if following is None else Group(*following)
+
+    async def _paused(self, group: Group) -> bool:
+        """A pause with jitter, after which those that failed are asked again; False where that is of no use."""
+        last = group.last
+        if not self.rules.again or last is None or isinstance(last, _NOT_AGAIN) or not self._wanted():
+            return False
+        if isinstance(self.router.choose(group.candidates, self.demand), Full):
+            return False
+        group.pauses += 1
+        await self.sleep(backoff_s(group.pauses, self.router.random))
+        group.tried.clear()
+        return self._wanted()
+
+    async def _room(self, group: Group, until: float) -> bool:
+        """Waits for room where every deployment is full, no longer than `until`; False where there will be none."""
+        router = self.router
+        if await router.first_read():
+            return True
+        full = router.choose(group.candidates, self.demand)
+        now = router.now()
+        if isinstance(full, Full) and now < full.until <= until and router.may_wait() and self._wanted():
+            with router.waiting():
+                await self.sleep(full.until - now)
+            group.tried.clear()
+            return self._wanted()
+        return False
+
+    def _wanted(self) -> bool:
+        return self.wanted() and len(self.trail.attempts) < ATTEMPTS_MAX
+
+    def _told(self, group: Group) -> SpillwayError:
+        """The failure that the client is told."""
+        told = _most_telling(group.failures) if group.failures else None
+        if told is not None and not isinstance(told, RateLimited):
+            return told
+        self.router.missed(group.candidates)
+        full = self.router.choose(group.candidates, self.demand)
+        if isinstance(full, Full) and (told is None or len(group.candidates) > 1):
+            return full.error(group.model, self.router.now())
+        return told or Unavailable("The model is unavailable for the moment. Try again later.", retry_after_ms=1000)
 
 
 def _most_telling(failures: Sequence[SpillwayError]) -> SpillwayError:

@@ -1,22 +1,32 @@
-"""Which deployments serve a model name, and in which order they are tried now."""
+"""Which deployments serve a model name, which of them is asked now, and what is known of each on this instance."""
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from shared.config import Config
 from shared.config.entry import Entry, Match
-from shared.errors import BadRequest, ModelNotFound, NotFound
+from shared.errors import BadRequest, ModelNotFound, NotFound, RateLimited, SpillwayError, Unavailable
+from shared.routing import filters
+from shared.routing.estimates import Demand
+from shared.routing.filters import Asked, Kept
+from shared.routing.retries import RetryBudget, kind_of
+from shared.routing.selection import Full, select
+from shared.routing.state import DeploymentState, Grant, Limits
+from shared.routing.strategies import Standing, strategy
 from shared.upstream.deployment import Deployment
 
-COOLDOWN_MS = 5_000
+COOLDOWN_S = 5.0
 """LiteLLM's default `cooldown_time`, where a refusal does not say how long it lasts."""
 WILDCARD_DEPLOYMENTS_MAX = 500
-COOLING_MAX = 1000
-"""Cool-downs remembered before those that have passed are forgotten."""
-_LAST = 1 << 30
+WAITING_MAX = 1000
+"""Calls of one instance that wait for room, where `max_wait_ms` lets them; more are answered 429 at once."""
+FIRST_READ_S = 1.0
+"""A call that an instance may not admit before it has read what the others use waits so long for that, once."""
 
 
 class Router:
@@ -34,13 +44,22 @@ class Router:
     ) -> None:
         self._config = config
         self._build = build
-        self._monotonic = monotonic
-        self._random = random
+        self.now = monotonic
+        self.random = random
+        settings = config.router_settings
+        self._settings = settings
+        self._ranks = strategy(settings.routing_strategy, settings.routing_strategy_args)
+        self._budget = RetryBudget(settings.retry_budget_ratio, settings.retry_budget_min)
         # Deployments of wildcard entries come into being with the names that callers use: bounded, oldest use out.
         self._deployments: OrderedDict[tuple[Entry, str], Deployment] = OrderedDict()
         self._fixed = sum(not entry.is_wildcard for entry in config.entries)
-        self._in_flight: Counter[str] = Counter()
-        self._cooling_until: dict[str, float] = {}
+        self.states: dict[str, DeploymentState] = {}
+        self.asked = 0
+        self._waiting = 0
+        self._calls = asyncio.Event()
+        self.blind: Callable[[], bool] = lambda: False
+        self._unread: asyncio.Event | None = None
+        self._unread_until = -math.inf
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -68,6 +87,18 @@ class Router:
             )
         return able
 
+    def kept(self, candidates: Sequence[Deployment], asked: Asked, demand: Demand) -> Kept:
+        """The candidates that this call may go to, by its tags, its region and its length. Raises BadRequest."""
+        kept = Kept(list(candidates))
+        settings = self._settings
+        if settings.enable_tag_filtering:
+            filters.by_tags(kept, asked.tags, match_any=settings.tag_filtering_match_any)
+        if asked.region is not None:
+            filters.by_region(kept, asked.region)
+        if settings.enable_pre_call_checks:
+            filters.by_context(kept, demand)
+        return kept
+
     def bound(self, candidates: Sequence[Deployment], resource: bytes, model: str) -> list[Deployment]:
         """Those of the candidates for `model` that are of the resource with this tag. Raises BadRequest, NotFound."""
         found = [one for one in candidates if one.resource_tag == resource]
@@ -85,42 +116,120 @@ class Router:
         """One for each entry; of a wildcard entry one named `*`, which is enough to reach its resource."""
         return list(dict.fromkeys(self._deployment(Match(entry, entry.model)) for entry in self._config.entries))
 
-    def in_order(self, candidates: Sequence[Deployment]) -> list[Deployment]:
-        """The candidates in the order to try: cooling ones last, then `order`, then the least busy for its weight."""
-        now = self._monotonic()
+    def reachable(self, candidates: Sequence[Deployment]) -> Deployment:
+        """One of the candidates to ask for something that its limits do not count: not one that failed lately."""
+        now = self.now()
+        return min(candidates, key=lambda one: (self.state(one).failed_until > now, self.state(one).in_flight))
 
-        def rank(one: Deployment) -> tuple[bool, int, float, float]:
-            cooling = self._cooling_until.get(one.id, 0.0) > now
-            return cooling, _LAST if one.order is None else one.order, self._load(one), self._random()
+    def choose(self, candidates: Sequence[Deployment], demand: Demand) -> Standing | Full:
+        """The deployment to ask now, or why there is none. Changes nothing."""
+        return select(candidates, self.state, demand, self.now(), self._ranks, self.random)
 
-        return sorted(candidates, key=rank)
+    def state(self, deployment: Deployment) -> DeploymentState:
+        """What is known of the deployment here; two entries of one deployment share it."""
+        known = self.states.get(deployment.id)
+        if known is None:
+            known = self.states[deployment.id] = DeploymentState(
+                Limits(deployment.tpm, deployment.rpm, deployment.max_parallel_requests)
+            )
+            if self._unread is not None:
+                known.grant = Grant(0, 0, 0, self._unread_until)
+        return known
 
-    def begin(self, deployment: Deployment) -> None:
-        """An attempt is under way there."""
-        self._in_flight[deployment.id] += 1
+    @property
+    def under_way(self) -> int:
+        """Attempts under way on this instance."""
+        return sum(state.in_flight for state in self.states.values())
 
-    def end(self, deployment: Deployment) -> None:
-        """An attempt begun before has ended."""
-        self._in_flight[deployment.id] -= 1
-        if self._in_flight[deployment.id] <= 0:
-            del self._in_flight[deployment.id]
+    def failed(self, deployment: Deployment, failure: SpillwayError, *, alone: bool = False) -> None:
+        """An attempt there failed. What refuses work is left alone as long as it says; what fails, after as many
+        failures in a minute as are allowed, for its cool-down. `alone`: nothing else serves this call."""
+        settings = self._settings
+        if failure.replay.value == "never" or settings.disable_cooldowns:
+            return
+        state, now = self.state(deployment), self.now()
+        pause_s = deployment.cooldown_s if deployment.cooldown_s is not None else settings.cooldown_time
+        pause_s = COOLDOWN_S if pause_s is None else pause_s
+        if isinstance(failure, RateLimited):
+            told = failure.retry_after_ms
+            state.throttle(now + (pause_s if told is None else told / 1000))
+            return
+        if isinstance(failure, Unavailable) and failure.retry_after_ms is not None:
+            state.failed_until = max(state.failed_until, now + failure.retry_after_ms / 1000)
+            return
+        state.fails.add(int(now), 1)
+        allowed = settings.allowed_fails_policy.get(f"{kind_of(failure)}AllowedFails", self._allowed_fails(deployment))
+        if state.fails.used > allowed:
+            state.failed_until = max(state.failed_until, now + pause_s)
 
-    def in_flight(self, deployment: Deployment) -> int:
-        """Attempts under way there."""
-        return self._in_flight[deployment.id]
+    def called(self) -> None:
+        """A call begins."""
+        self.asked += 1
+        self._calls.set()
+        self._budget.called(self.now())
 
-    def cool(self, deployment: Deployment, retry_after_ms: int | None) -> None:
-        """The deployment refused work: others come first for so long."""
-        if len(self._cooling_until) >= COOLING_MAX:
-            now = self._monotonic()
-            self._cooling_until = {one: until for one, until in self._cooling_until.items() if until > now}
-        wait_ms = COOLDOWN_MS if retry_after_ms is None else retry_after_ms
-        self._cooling_until[deployment.id] = self._monotonic() + wait_ms / 1000
+    async def next_call(self) -> None:
+        """Waits for a call that begins after this."""
+        self._calls.clear()
+        await self._calls.wait()
 
-    def _load(self, deployment: Deployment) -> float:
-        if deployment.weight == 0:
-            return math.inf
-        return (self._in_flight[deployment.id] + 1) / deployment.weight
+    def may_retry(self) -> bool:
+        """Whether this instance may send something again that failed; it then counts."""
+        return self._budget.take(self.now())
+
+    def missed(self, candidates: Sequence[Deployment]) -> None:
+        """A call found no room at any of these: what this instance wants there is more than what it sends."""
+        second = int(self.now())
+        for one in candidates:
+            self.state(one).wanted.add(second, 1)
+
+    def may_wait(self) -> bool:
+        """Whether one more call may wait for room."""
+        return self._waiting < WAITING_MAX
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """One call waits for room meanwhile."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    def share_state(self, blind: Callable[[], bool]) -> None:
+        """Other instances may use the same deployments: until they are read, calls wait for that, FIRST_READ_S at most.
+
+        `blind` says whether what they use can no longer be had.
+        """
+        self.blind = blind
+        self._unread = asyncio.Event()
+        self._unread_until = self.now() + FIRST_READ_S
+
+    def was_read(self) -> None:
+        """What the others use is known, or cannot be had: every state has its grant."""
+        if self._unread is not None:
+            self._unread.set()
+            self._unread = None
+
+    async def first_read(self) -> bool:
+        """Waits until the others' figures were read for the first time, if that is still to come."""
+        unread = self._unread
+        if unread is None:
+            return False
+        try:
+            async with asyncio.timeout(max(0.0, self._unread_until - self.now())):
+                await unread.wait()
+        except TimeoutError:
+            self.was_read()
+            for state in self.states.values():
+                state.grant = Grant()
+        return True
+
+    def _allowed_fails(self, deployment: Deployment) -> int:
+        """Failures in a minute before a deployment cools down; without a word in the file none."""
+        if deployment.allowed_fails is not None:
+            return deployment.allowed_fails
+        return self._settings.allowed_fails or 0
 
     def _deployment(self, match: Match) -> Deployment:
         key = (match.entry, match.model.deployment)
@@ -136,4 +245,4 @@ class Router:
     def _forget_oldest(self) -> None:
         key, oldest = next(item for item in self._deployments.items() if item[0][0].is_wildcard)
         del self._deployments[key]
-        self._cooling_until.pop(oldest.id, None)
+        self.states.pop(oldest.id, None)

@@ -29,7 +29,8 @@ class Deployment:
     tried. `capability` is what its model takes, `parameters` what is done with the rest. `order` None comes last.
     `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1; 0 is for a deployment that serves
     only when every other one of its order cannot. `client_params` may come from the caller; `of_client` says that the
-    credential did, `public_only` that the address did, which then must be on the public internet.
+    credential did, `public_only` that the address did, which then must be on the public internet. `tpm` and `rpm` are
+    limits a minute, None when unknown; `max_input_tokens` is the context window; `provisioned` means PTUs.
     """
 
     model_name: str
@@ -51,6 +52,16 @@ class Deployment:
     of_client: bool = False
     public_only: bool = False
     speech_cache: bool = False
+    tpm: int | None = None
+    rpm: int | None = None
+    max_parallel_requests: int | None = None
+    cooldown_s: float | None = None
+    allowed_fails: int | None = None
+    tags: tuple[str, ...] = ()
+    region: str | None = None
+    provisioned: bool = False
+    max_input_tokens: int | None = None
+    token_rate: float | None = None
     _effective: dict[str, Effective] = field(default_factory=dict, repr=False)
     _urls: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
@@ -128,6 +139,15 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         base_model=entry.base_model_name,
         order=entry.order,
         speech_cache=entry.speech_cache,
+        tpm=entry.tpm,
+        rpm=entry.rpm,
+        max_parallel_requests=entry.max_parallel_requests,
+        cooldown_s=entry.cooldown_s,
+        allowed_fails=entry.allowed_fails,
+        tags=entry.tags,
+        region=entry.region,
+        provisioned=entry.provisioned,
+        max_input_tokens=entry.max_input_tokens,
         weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
         client_params=entry.client_params,
     )

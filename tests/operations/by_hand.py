@@ -146,7 +146,7 @@ class House:
     @property
     def in_flight(self) -> int:
         router = self.gateway.router
-        return sum(router.in_flight(one) for one in router.group("gpt-4o"))
+        return sum(router.state(one).in_flight for one in router.group("gpt-4o"))
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -1,0 +1,15 @@
+"""The router, asked about itself."""
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from handlers.http import answer
+from handlers.routes import trigger
+from shared.operations.table import ROUTER_EXPLAIN
+
+blueprint = func.Blueprint()
+
+
+@trigger(blueprint, ROUTER_EXPLAIN)
+async def router_explain(request: Request) -> Response:
+    return await answer(ROUTER_EXPLAIN, request)

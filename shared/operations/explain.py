@@ -1,0 +1,63 @@
+"""`POST /v1/router/explain`: where a chat call would go now, and why not elsewhere. Nothing is sent upstream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from shared.operations.reply import BufferedReply
+from shared.routing.estimates import Demand
+from shared.routing.filters import Asked
+from shared.routing.router import Router
+from shared.routing.selection import Full, first_tier, stand
+from shared.upstream.deployment import Deployment
+
+
+def explained(router: Router, model: str, candidates: list[Deployment], asked: Asked, demand: Demand) -> BufferedReply:
+    """`{model, estimate, chosen, candidates: [{deployment, model_id, order, verdict, …}], retry_after_ms?}`.
+
+    `verdict`: `chosen`, `could serve` (of the same order), `later` (another order first), or what speaks against it.
+    """
+    kept = router.kept(candidates, asked, demand)
+    now = router.now()
+    able, refused = stand(kept.deployments, router.state, demand, now)
+    tier = first_tier(able)
+    choice = router.choose(kept.deployments, demand)
+    chosen = None if isinstance(choice, Full) else choice.deployment
+    verdicts = {one.id: why for one, why in kept.dropped}
+    verdicts |= {one.id: refusal.why for one, refusal in refused}
+    verdicts |= {one.deployment.id: "later" for one in able}
+    verdicts |= {one.deployment.id: "could serve" for one in tier}
+    if chosen is not None:
+        verdicts[chosen.id] = "chosen"
+    answer: dict[str, Any] = {
+        "object": "router.explanation",
+        "model": model,
+        "estimate": {"prompt_tokens": demand.prompt, "max_output_tokens": demand.output_max},
+        "chosen": None if chosen is None else _named(chosen),
+        "candidates": [
+            _candidate(router, one, verdicts.get(one.id, "cooling down after failures"), demand) for one in candidates
+        ],
+    }
+    if isinstance(choice, Full):
+        answer["retry_after_ms"] = max(1, round((choice.until - now) * 1000))
+    return BufferedReply(200, orjson.dumps(answer))
+
+
+def _named(deployment: Deployment) -> dict[str, Any]:
+    return {"deployment": deployment.label, "model_id": deployment.id}
+
+
+def _candidate(router: Router, deployment: Deployment, verdict: str, demand: Demand) -> dict[str, Any]:
+    state = router.state(deployment)
+    tokens, minute, burst = state.used()
+    return {
+        **_named(deployment),
+        "order": deployment.order,
+        "verdict": verdict,
+        "estimated_tokens": state.estimates.tokens(demand),
+        "used": {"tokens_per_minute": tokens, "requests_per_minute": minute, "requests_per_ten_seconds": burst},
+        "limits": {"tpm": state.tpm, "rpm": state.rpm},
+        "in_flight": state.in_flight,
+    }

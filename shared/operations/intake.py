@@ -1,0 +1,134 @@
+"""From a request to its Exchange: read, taken apart, parsed, and given the deployments that it may go to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from shared.callers.caller import Caller
+from shared.config import Config
+from shared.errors import Replay
+from shared.operations import asked as routing
+from shared.operations.background import Background
+from shared.operations.body import read_form, read_json
+from shared.operations.client_credentials import taken
+from shared.operations.demand import demand_of
+from shared.operations.exchange import Exchange
+from shared.operations.explain import explained
+from shared.operations.operation import Incoming, Operation, Proxied
+from shared.operations.reply import BufferedReply
+from shared.operations.spellings import Match
+from shared.routing.attempts import Rules
+from shared.routing.estimates import Demand
+from shared.routing.fallbacks import Fallbacks
+from shared.routing.filters import Asked
+from shared.routing.router import Router
+from shared.seal import Seal
+from shared.settings import Settings
+from shared.supervisor import Supervisor
+from shared.telemetry import CallRecord
+from shared.upstream.client import UpstreamClient
+from shared.upstream.content import FormFile, close_files
+from shared.upstream.deployment import Deployment
+
+BODY_BYTES_MAX = 20 * 1024 * 1024
+"""A JSON request, unless general_settings.max_request_size_mb says otherwise: Azure takes images of up to 20 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What calls are made of, on one event loop. `seal` makes a caller's seal, `on_close` hears of each call's end."""
+
+    config: Config
+    settings: Settings
+    router: Router
+    client: UpstreamClient
+    supervisor: Supervisor
+    background: Background
+    seal: Callable[[Caller], Seal]
+    on_close: Callable[[], None]
+
+    async def exchange(
+        self, operation: Operation, proxied: Proxied, caller: Caller, match: Match, request: Request, record: CallRecord
+    ) -> Exchange:
+        """The call of a request, with all that serving it needs. Raises SpillwayError; nothing was sent yet."""
+        body, files = await self._read(proxied, request)
+        try:
+            body, brought = taken(body)
+            body, asked = routing.taken(body, request.headers)
+            seal = self.seal(caller)
+            query = tuple(request.query_params.multi_items())
+            call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
+            record.model, record.stream = call.model, call.stream
+            demand = demand_of(proxied, call)
+            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
+            if brought is not None:
+                candidates = brought.applied(candidates)
+            if call.resource is not None:
+                candidates = self.router.bound(candidates, call.resource, call.model)
+            else:
+                candidates = self.router.kept(candidates, asked, demand).deployments
+        except BaseException:
+            close_files(files)
+            raise
+        free = call.model and call.resource is None and brought is None
+        general = self.config.general_settings
+        return Exchange(
+            call=call,
+            name=operation.name,
+            operation=proxied,
+            candidates=candidates,
+            router=self.router,
+            client=self.client,
+            supervisor=self.supervisor,
+            settings=self.settings,
+            record=record,
+            drain_s=general.disconnect_drain_s,
+            keepalive_s=general.keepalive_s,
+            rules=self._rules(call.model, proxied, asked),
+            demand=demand,
+            fallbacks=self._fallbacks(call.model, proxied, asked, demand) if free else None,
+            background=self.background,
+            on_close=self.on_close,
+        )
+
+    async def explained(
+        self, proxied: Proxied, caller: Caller, match: Match, request: Request, record: CallRecord
+    ) -> BufferedReply:
+        """Where a call of this operation would go. Raises SpillwayError."""
+        body, asked = routing.taken(taken(await read_json(request, self._bytes_max(proxied)))[0], request.headers)
+        call = proxied.parse(Incoming(record.call_id, caller, match.model, body, self.seal(caller)))
+        record.model = call.model
+        candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
+        if call.resource is not None:
+            candidates = self.router.bound(candidates, call.resource, call.model)
+        return explained(self.router, call.model, candidates, asked, demand_of(proxied, call))
+
+    async def _read(self, proxied: Proxied, request: Request) -> tuple[dict[str, Any], tuple[FormFile, ...]]:
+        if proxied.body == "form":
+            return await read_form(request, self._bytes_max(proxied))
+        return (await read_json(request, self._bytes_max(proxied)) if proxied.body == "json" else {}), ()
+
+    def _bytes_max(self, proxied: Proxied) -> int:
+        return proxied.body_bytes_max or self.config.general_settings.body_bytes_max or BODY_BYTES_MAX
+
+    def _fallbacks(self, model: str, proxied: Proxied, asked: Asked, demand: Demand) -> Fallbacks:
+        def find(name: str) -> Sequence[Deployment]:
+            able = self.router.candidates(name, proxied.modes, proxied.providers)
+            return self.router.kept(able, asked, demand).deployments
+
+        return Fallbacks(self.config, model, asked, find)
+
+    def _rules(self, model: str, proxied: Proxied, asked: Asked) -> Rules:
+        config, settings = self.config, self.config.router_settings
+        policy = settings.model_group_retry_policy.get(model, settings.retry_policy)
+        return Rules(
+            retries=config.num_retries if asked.num_retries is None else asked.num_retries,
+            again=config.says_num_retries or asked.num_retries is not None or bool(policy),
+            policy=policy,
+            replay=proxied.replay if settings.spill_on_5xx else proxied.replay - {Replay.FAILED},
+            max_wait_s=settings.max_wait_ms / 1000,
+        )

@@ -1,0 +1,104 @@
+"""Which deployments of a group a call may go to at all: by its tags, its region, the length of its prompt.
+
+Each rule keeps some and names those that it drops, so that `router/explain` can tell. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.errors import BadRequest
+from shared.routing.estimates import Demand
+from shared.upstream.deployment import Deployment
+
+CERTAINLY_TOO_LONG = 1.5
+"""Only a prompt whose estimate is so many times the context window is kept from a deployment: an estimate errs."""
+DEFAULT_TAG = "default"
+_EU = """westeurope northeurope swedencentral francecentral germanywestcentral italynorth polandcentral spaincentral
+    norwayeast switzerlandnorth"""
+_US = "eastus eastus2 westus westus3 northcentralus southcentralus centralus"
+REGION_GROUPS: Mapping[str, frozenset[str]] = {"eu": frozenset(_EU.split()), "us": frozenset(_US.split())}
+"""LiteLLM's `allowed_model_region: eu` means any region there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says of its own routing; all of it is kept from the model.
+
+    `fallbacks` None: the configuration's; `num_retries` None: the configuration's.
+    """
+
+    tags: tuple[str, ...] = ()
+    region: str | None = None
+    fallbacks: tuple[str, ...] | None = None
+    num_retries: int | None = None
+
+
+@dataclass(slots=True)
+class Kept:
+    """The deployments that stay, and the rule that dropped each of the others."""
+
+    deployments: list[Deployment]
+    dropped: list[tuple[Deployment, str]] = field(default_factory=list)
+
+    def keep(self, rule: Callable[[Deployment], bool], why: str) -> None:
+        """Keeps those that the rule takes."""
+        stay = [one for one in self.deployments if rule(one)]
+        self.dropped += [(one, why) for one in self.deployments if not rule(one)]
+        self.deployments = stay
+
+
+def by_tags(kept: Kept, tags: Sequence[str], *, match_any: bool) -> None:
+    """A tagged call goes to deployments with any (or each) of its tags, else to those tagged `default`; one without
+    tags to the latter, or to all where none is tagged so (LiteLLM's tag routing). Raises BadRequest."""
+    default = [one for one in kept.deployments if DEFAULT_TAG in one.tags]
+    if not tags:
+        if default:
+            kept.keep(lambda one: one in default, "its tags are for tagged calls")
+        return
+    asked = set(tags)
+    matching = [
+        one for one in kept.deployments if (asked & set(one.tags) if match_any else asked <= set(one.tags))
+    ] or default
+    if not matching:
+        raise BadRequest(
+            f"No deployment of this model has the tags {', '.join(tags)}.", param="tags", code="no_matching_tags"
+        )
+    kept.keep(lambda one: one in matching, f"it does not have the tags {', '.join(tags)}")
+
+
+def by_region(kept: Kept, region: str) -> None:
+    """A call that names a region (or `eu`, `us`) stays there. Raises BadRequest when nothing is there."""
+    wanted = {_plain(region), *REGION_GROUPS.get(region.lower(), ())}
+    before = Kept(list(kept.deployments))
+    kept.keep(lambda one: one.region is not None and _plain(one.region) in wanted, f"it is not known to be in {region}")
+    if before.deployments and not kept.deployments:
+        raise BadRequest(
+            f"No deployment of this model is configured to be in {region}.", param="region", code="no_region"
+        )
+
+
+def by_context(kept: Kept, demand: Demand) -> None:
+    """A prompt that certainly does not fit a context window goes where it may; if it fits nowhere, all stay, and Azure
+    tells it how long it is."""
+
+    def fits(one: Deployment) -> bool:
+        window = one.max_input_tokens
+        return window is None or demand.prompt <= window * CERTAINLY_TOO_LONG
+
+    if any(fits(one) for one in kept.deployments):
+        kept.keep(fits, "its context window is too short")
+
+
+def _plain(region: str) -> str:
+    """`Sweden Central` and `swedencentral` are one region."""
+    return region.lower().replace(" ", "")
+
+
+def strings(value: Any, name: str, count_max: int = 20) -> tuple[str, ...]:
+    """A request's list of names. Raises BadRequest."""
+    if not isinstance(value, list) or len(value) > count_max or not all(isinstance(one, str) and one for one in value):
+        raise BadRequest(f"`{name}` must be a list of at most {count_max} names.", param=name, code="invalid_type")
+    return tuple(value)

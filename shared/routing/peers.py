@@ -1,0 +1,153 @@
+"""Tells the other instances what this one uses, and reads what they use: off the request path, about every second.
+
+One row an instance in `spillwayusage`, written only when it changed. Nothing here is awaited by a request. Without an
+answer from the table the instance serves on by its own windows and its share of each limit, and says that it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from shared.errors import SpillwayError
+from shared.routing.figures import Figures, pack, unpack
+from shared.routing.router import Router
+from shared.routing.sharing import Peer, View
+from shared.storage.tables import Row, Table
+
+log = logging.getLogger("spillway")
+
+TABLE = "spillwayusage"
+PARTITION = "usage"
+READ_S = 1.0
+INSTANCES_PER_READ_S = 20
+"""With more instances than these each reads more seldom, so that reading costs no more."""
+ANSWER_S = 2.0
+"""A table that does not answer in this time is not waited for."""
+BLIND_AFTER_S = 5.0
+"""Without an answer for so long, what the others use is no longer known."""
+IDLE_S = 70.0
+"""An instance that was asked for nothing for so long tells nothing and reads nothing, until it is."""
+INSTANCES_MAX = 500
+STALE_S = 3600.0
+"""The row of an instance that was silent for so long is removed."""
+SKEW_S = 2.0
+PROPERTY_BYTES = 60_000
+PROPERTIES_MAX = 12
+
+
+class Peers:
+    """The usage that instances share. `clock` gives Unix seconds, the router's clock goes forward.
+
+    `run` is one life of the loop, for a supervisor that starts it again.
+    """
+
+    def __init__(self, table: Table, router: Router, instance: str, clock: Callable[[], float]) -> None:
+        self._table = table
+        self._router = router
+        self._instance = instance
+        self._clock = clock
+        self._view = View()
+        self._seen: dict[str, str] = {}
+        self._written: tuple[Figures, ...] | None = None
+        self._answered_at = router.now()
+        self._active_at = router.now()
+        self._asked = 0
+        router.share_state(lambda: self.blind)
+
+    @property
+    def blind(self) -> bool:
+        """Whether the others' figures can no longer be had."""
+        return self._router.now() - self._answered_at > BLIND_AFTER_S and self._router.now() - self._active_at < IDLE_S
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two reads."""
+        return READ_S * max(1.0, (1 + len(self._view.peers)) / INSTANCES_PER_READ_S)
+
+    async def run(self) -> None:
+        """Shares for ever; an instance that nobody asks for anything waits for its next call."""
+        while True:
+            await self._until_asked()
+            await self.turn()
+            await asyncio.sleep(self.interval_s * (0.9 + 0.2 * self._router.random()))
+
+    async def turn(self) -> None:
+        """Writes what changed, reads the others, and grants itself its share. Raises nothing that storage does."""
+        router = self._router
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._write()
+                await self._read()
+        except (SpillwayError, TimeoutError) as error:
+            if not self.blind:
+                log.warning("usage is not shared: the storage account does not answer (%s)", type(error).__name__)
+        now = router.now()
+        self._view.lag_s = self.interval_s / 2
+        blind = now - self._answered_at > BLIND_AFTER_S
+        self._view.apply(router.states, now, self.interval_s, router.random, blind=blind)
+        router.was_read()
+
+    async def close(self) -> None:
+        """Lets the table go."""
+        await self._table.close()
+
+    async def _until_asked(self) -> None:
+        router = self._router
+        while True:
+            if router.asked != self._asked or router.under_way:
+                self._asked = router.asked
+                self._active_at = router.now()
+            if router.now() - self._active_at < IDLE_S:
+                return
+            await router.next_call()
+            self._answered_at = router.now()
+
+    async def _write(self) -> None:
+        now = self._router.now()
+        figures = tuple(self._view.publishable(self._router.states, now))
+        if self._written is not None and _same(figures, self._written):
+            return
+        packed = pack(figures)
+        properties: dict[str, str | int | float | bool | bytes] = {"written_at": self._clock()}
+        for number, start in enumerate(range(0, len(packed), PROPERTY_BYTES)):
+            if number == PROPERTIES_MAX:
+                log.error("usage is not shared: it needs more than %s bytes", PROPERTIES_MAX * PROPERTY_BYTES)
+                return
+            properties[f"p{number}"] = packed[start : start + PROPERTY_BYTES]
+        await self._table.put(Row(PARTITION, self._instance, properties))
+        self._written = figures
+
+    async def _read(self) -> None:
+        rows = await self._table.rows(PARTITION, INSTANCES_MAX)
+        now, wall = self._router.now(), self._clock()
+        self._answered_at = now
+        for row in rows:
+            if row.key == self._instance or self._seen.get(row.key) == row.etag:
+                continue
+            age_s = 0.0
+            if row.key not in self._view.peers:  # it may be old: its writer's clock is believed, but for its skew
+                age_s = max(0.0, wall - float(row.properties.get("written_at", wall)) - SKEW_S)
+            self._seen[row.key] = row.etag
+            if age_s > STALE_S:
+                await self._table.remove(PARTITION, row.key)
+                continue
+            packed = b"".join(part for name in _PARTS if isinstance(part := row.properties.get(name, b""), bytes))
+            self._view.peers[row.key] = Peer(now - age_s, {one.deployment_id: one for one in unpack(packed)})
+        there = {row.key for row in rows}
+        self._seen = {key: etag for key, etag in self._seen.items() if key in there}
+
+
+_PARTS = tuple(f"p{number}" for number in range(PROPERTIES_MAX))
+
+
+def _same(figures: Sequence[Figures], written: Sequence[Figures]) -> bool:
+    """Whether nothing was asked for since: the same amounts, all of them older."""
+    return len(figures) == len(written) and all(
+        one.deployment_id == other.deployment_id
+        and (one.in_flight, one.wanted, one.throttled_ms) == (other.in_flight, other.wanted, other.throttled_ms)
+        and sum(one.tokens) == sum(other.tokens)
+        and sum(one.requests) == sum(other.requests)
+        for one, other in zip(figures, written, strict=True)
+    )

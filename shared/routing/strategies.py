@@ -1,0 +1,99 @@
+"""Which of the deployments that have room is asked: `router_settings.routing_strategy`, as ranks.
+
+A rank is a number, the lowest is asked. Limits, cool-downs and `order` were looked at before, whatever the strategy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shared.routing.state import DeploymentState
+from shared.upstream.deployment import Deployment
+
+LATENCY_BUFFER = 0.0
+"""LiteLLM's `lowest_latency_buffer`: within so much of the fastest (0.5 is half as long again) the choice is random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One deployment that has room: its state, and the tokens that the call would take there."""
+
+    deployment: Deployment
+    state: DeploymentState
+    tokens: int
+
+
+Ranks = Callable[[list[Standing], float, Callable[[], float]], list[float]]
+"""Ranks of the standings, in their order, at a time (seconds); `random` gives [0, 1)."""
+
+
+def usage_based(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
+    """The least used share of its limit: deployments differ in size, so the fewest tokens would favour the largest.
+
+    Where a deployment has no limit that is known, all are compared by what is under way for their weight.
+    """
+    ranks: list[float] = []
+    for one in standings:
+        state = one.state
+        share = state.share(one.tokens)
+        if state.utilization:
+            share = max(share or 0.0, state.fullness(now))
+        if share is None:
+            return by_weight(standings, now, random)
+        ranks.append(share)
+    return ranks
+
+
+def by_weight(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
+    """The fewest calls under way for its weight; among equals the fewest of the last minute."""
+    ranks: list[float] = []
+    for one in standings:
+        weight = one.deployment.weight
+        lately = one.state.used()[1]
+        ranks.append((one.state.in_flight + 1 + lately * 1e-6) / weight if weight else math.inf)
+    return ranks
+
+
+def simple_shuffle(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
+    """By chance, each as often as its weight says (Efraimidis and Spirakis: the smallest of exponential draws)."""
+    weights = [one.deployment.weight for one in standings]
+    return [-math.log(1.0 - random()) / weight if weight else math.inf for weight in weights]
+
+
+def least_busy(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
+    """The fewest calls under way, on all instances."""
+    return [float(one.state.in_flight + one.state.peers_in_flight) for one in standings]
+
+
+def lowest_cost(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
+    """The cheapest for input and output together; one without a price comes last."""
+    return [math.inf if one.deployment.token_rate is None else one.deployment.token_rate for one in standings]
+
+
+def lowest_latency(buffer: float) -> Ranks:
+    """The fastest per token lately, or one within `buffer` of it; one that was not seen yet is tried first."""
+
+    def ranks(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
+        seen = [one.state.latency_s or 0.0 for one in standings]
+        limit = min(seen) * (1 + buffer)
+        return [0.0 if one <= limit else one for one in seen]
+
+    return ranks
+
+
+def strategy(name: str, args: Mapping[str, float]) -> Ranks:
+    """The strategy of this name; `args` is router_settings.routing_strategy_args."""
+    if name == "latency-based-routing":
+        return lowest_latency(args.get("lowest_latency_buffer", LATENCY_BUFFER))
+    return _STRATEGIES[name]
+
+
+_STRATEGIES: dict[str, Ranks] = {
+    "usage-based-routing": usage_based,
+    "usage-based-routing-v2": usage_based,
+    "simple-shuffle": simple_shuffle,
+    "least-busy": least_busy,
+    "cost-based-routing": lowest_cost,
+}
