@@ -166,7 +166,7 @@ class ModelNotFound(NotFound):
     def __init__(self, model: str, available: Sequence[str]) -> None:
         shown = ", ".join(available[:20]) + (f" and {len(available) - 20} more" if len(available) > 20 else "")
         super().__init__(
-            f"The model {_quoted(model)} does not exist here or you do not have access to it. "
+            f"The model {quoted(model)} does not exist here or you do not have access to it. "
             f"Available models: {shown or 'none'}.",
             param="model",
         )
@@ -298,7 +298,7 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def _quoted(value: str, chars_max: int = 100) -> str:
+def quoted(value: str, chars_max: int = 100) -> str:
     """A caller's own word, shown back to it: shortened and without control characters."""
     clean = "".join(c if c.isprintable() else "�" for c in value[:chars_max])
     return f"`{clean}{'…' if len(value) > chars_max else ''}`"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ import orjson
 
 from shared.errors import BadRequest, SpillwayError
 from shared.operations import streamed
-from shared.operations.audio import SPEECH_FORMATS, as_events, speech_usage
+from shared.operations.audio import as_events, speech_usage
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
 from shared.operations.operation import Call, EventTranslator
@@ -33,6 +34,7 @@ CACHE_HEADER = "x-spillway-speech-cache"
 KEPT_WAIT_S = 1.0
 """Behind the last byte of audio the end of the answer waits so long for storage: who then asks for the id finds it."""
 _CONTENT_TYPES = {"opus": "audio/ogg", "mp3": "audio/mpeg"}
+_FORMAT = re.compile(r"[a-z0-9]{1,10}")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -187,5 +189,5 @@ def _cache_wanted(headers: Mapping[str, str], configured: bool) -> bool:
 
 def _content_type(call: Call) -> str:
     written = call.body.get("response_format")
-    kind = written if written in SPEECH_FORMATS else "mp3"
+    kind = written if isinstance(written, str) and _FORMAT.fullmatch(written) else "mp3"
     return _CONTENT_TYPES.get(kind, f"audio/{kind}")

@@ -123,7 +123,7 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         parameters=ParameterPolicy(
             entry.drop_params, frozenset(entry.additional_drop_params), frozenset(entry.allowed_openai_params)
         ),
-        capability=model.capability,
+        capability=model.capability.at_openai() if match.model.provider == "openai" else model.capability,
         mode=entry.mode,
         base_model=entry.base_model_name,
         order=entry.order,
