@@ -12,6 +12,7 @@ SpillwayError                      status  type                    code         
 │  └─ DeploymentNotFound           404     invalid_request_error   DeploymentNotFound        no
 ├─ MethodNotAllowed                405     invalid_request_error   method_not_supported      no
 ├─ PayloadTooLarge                 413     invalid_request_error   request_too_large         no
+├─ RangeNotSatisfiable             416     invalid_request_error   range_not_satisfiable     no
 ├─ RateLimited                     429     rate_limit_error        rate_limit_exceeded       yes
 ├─ ClientClosedRequest             499     invalid_request_error   client_closed_request     no
 ├─ InternalError                   500     server_error            internal_error            no
@@ -89,12 +90,7 @@ class SpillwayError(Exception):
 
     def body(self) -> bytes:
         """The JSON body, also the payload of an error event in a stream."""
-        error: dict[str, Any] = {
-            "message": self.message,
-            "type": self.type,
-            "param": self.param,
-            "code": self.code,
-        }
+        error: dict[str, Any] = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         if self.inner is not None:
             error["innererror"] = self.inner
         return orjson.dumps({"error": error})
@@ -197,6 +193,14 @@ class PayloadTooLarge(SpillwayError):
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
+
+
+class RangeNotSatisfiable(SpillwayError):
+    """The bytes that a `Range` header asks for lie outside of what there is; `content-range` says how much that is."""
+
+    status = 416
+    type = "invalid_request_error"
+    code = "range_not_satisfiable"
 
 
 class RateLimited(SpillwayError):

@@ -153,7 +153,7 @@ class Gateway:
         if operation.answer is not None:
             return operation.answer(self.router, caller, match.params)
         if operation.speech is not None:
-            return await operation.speech(self.speech, self._seal(caller), match.params)
+            return await operation.speech(self.speech, self._seal(caller), match.params, request.headers)
         assert operation.proxied is not None
         if not self._has_room():
             raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)

@@ -23,6 +23,7 @@ from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
 from shared.operations.operation import Call, EventTranslator
 from shared.operations.passed_bytes import PassedBytes
+from shared.operations.ranges import Part, asked, part_headers
 from shared.operations.reply import StreamedReply, Write
 from shared.operations.speech_store import Kept, SpeechStore
 from shared.operations.typed_events import TypedEvents
@@ -68,15 +69,23 @@ async def serve(
     return replace(reply, run=_kept_behind(reply, recorder))
 
 
-async def retrieve(store: SpeechStore, seal: Seal, params: Mapping[str, str]) -> StreamedReply:
-    """The audio of an id. Raises NotFound, Unavailable or StorageFailed."""
-    kept = await store.open(seal, params["id"])
+async def retrieve(
+    store: SpeechStore, seal: Seal, params: Mapping[str, str], headers: Mapping[str, str]
+) -> StreamedReply:
+    """The audio of an id, or the part that `Range` asks for. Raises NotFound, RangeNotSatisfiable, Unavailable or
+    StorageFailed."""
+    part = asked(headers)
+    wanted = part or Part()
+    kept = await store.open(seal, params["id"], wanted.start, wanted.length)
+    about = {"x-spillway-speech-id": kept.id, "accept-ranges": "bytes"}
+    if part is not None:
+        about |= part_headers(kept.blob)
 
     async def run(write: Write) -> None:
         async for piece in store.chunks(kept):
             await write(piece)
 
-    return StreamedReply(run, {"x-spillway-speech-id": kept.id}, media_type=kept.blob.about.content_type)
+    return StreamedReply(run, about, 200 if part is None else 206, media_type=kept.blob.about.content_type)
 
 
 def cache_key(call: Call) -> str:
