@@ -12,6 +12,7 @@ SpillwayError                      status  type                    code         
 │  └─ DeploymentNotFound           404     invalid_request_error   DeploymentNotFound        no
 ├─ MethodNotAllowed                405     invalid_request_error   method_not_supported      no
 ├─ PayloadTooLarge                 413     invalid_request_error   request_too_large         no
+├─ RangeNotSatisfiable             416     invalid_request_error   range_not_satisfiable     no
 ├─ RateLimited                     429     rate_limit_error        rate_limit_exceeded       yes
 ├─ ClientClosedRequest             499     invalid_request_error   client_closed_request     no
 ├─ InternalError                   500     server_error            internal_error            no
@@ -89,12 +90,7 @@ class SpillwayError(Exception):
 
     def body(self) -> bytes:
         """The JSON body, also the payload of an error event in a stream."""
-        error: dict[str, Any] = {
-            "message": self.message,
-            "type": self.type,
-            "param": self.param,
-            "code": self.code,
-        }
+        error: dict[str, Any] = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         if self.inner is not None:
             error["innererror"] = self.inner
         return orjson.dumps({"error": error})
@@ -166,7 +162,7 @@ class ModelNotFound(NotFound):
     def __init__(self, model: str, available: Sequence[str]) -> None:
         shown = ", ".join(available[:20]) + (f" and {len(available) - 20} more" if len(available) > 20 else "")
         super().__init__(
-            f"The model {_quoted(model)} does not exist here or you do not have access to it. "
+            f"The model {quoted(model)} does not exist here or you do not have access to it. "
             f"Available models: {shown or 'none'}.",
             param="model",
         )
@@ -197,6 +193,14 @@ class PayloadTooLarge(SpillwayError):
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
+
+
+class RangeNotSatisfiable(SpillwayError):
+    """The bytes that a `Range` header asks for lie outside of what there is; `content-range` says how much that is."""
+
+    status = 416
+    type = "invalid_request_error"
+    code = "range_not_satisfiable"
 
 
 class RateLimited(SpillwayError):
@@ -298,7 +302,7 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def _quoted(value: str, chars_max: int = 100) -> str:
+def quoted(value: str, chars_max: int = 100) -> str:
     """A caller's own word, shown back to it: shortened and without control characters."""
     clean = "".join(c if c.isprintable() else "�" for c in value[:chars_max])
     return f"`{clean}{'…' if len(value) > chars_max else ''}`"

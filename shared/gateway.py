@@ -165,7 +165,7 @@ class Gateway:
         if operation.answer is not None:
             return operation.answer(self.router, caller, match.params)
         if operation.speech is not None:
-            return await operation.speech(self.speech, self._seal(caller), match.params)
+            return await operation.speech(self.speech, self._seal(caller), match.params, request.headers)
         if operation.explains is not None:
             return await self._intake.explained(operation.explains, caller, match, request, record)
         assert operation.proxied is not None

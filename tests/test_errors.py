@@ -30,6 +30,7 @@ TABLE = [
     ("DeploymentNotFound", 404, "invalid_request_error", "DeploymentNotFound", False, Replay.FREELY),
     ("MethodNotAllowed", 405, "invalid_request_error", "method_not_supported", False, Replay.NEVER),
     ("PayloadTooLarge", 413, "invalid_request_error", "request_too_large", False, Replay.NEVER),
+    ("RangeNotSatisfiable", 416, "invalid_request_error", "range_not_satisfiable", False, Replay.NEVER),
     ("RateLimited", 429, "rate_limit_error", "rate_limit_exceeded", True, Replay.FREELY),
     ("ClientClosedRequest", 499, "invalid_request_error", "client_closed_request", False, Replay.NEVER),
     ("InternalError", 500, "server_error", "internal_error", False, Replay.NEVER),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,16 @@ def example(operation: Operation) -> str:
 
 def test_the_host_loads_every_function(indexed: Index) -> None:
     assert indexed.problems == ()
+
+
+def test_a_start_loads_nothing_that_only_some_calls_need() -> None:
+    heavy = ("azure.identity", "azure.storage.blob", "azure.data.tables", "openai", "devtools", "tests")
+    code = f"import sys, function_app; print([name for name in {heavy} if name in sys.modules])"
+    environ = {"AZURE_API_BASE": "https://r.openai.azure.com", "SPILLWAY_MASTER_KEY": "m", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 # `{*id}` also matches nothing, so both take `GET /v1/models`: the list's name must stay the first of the two.

@@ -23,6 +23,7 @@ __all__ = [
     "effective",
     "has_field",
     "has_operation",
+    "lacking",
     "surface_of",
     "upgrades",
 ]
@@ -117,6 +118,14 @@ FIELDS: Mapping[str, Since] = {
     "prediction": Since("2025-01-01-preview"),
     "modalities": Since("2025-01-01-preview"),
     "audio": Since("2025-01-01-preview"),
+    # Nothing dates these; the last dated version is the likeliest to have them.
+    "service_tier": Since("2025-04-01-preview"),
+    "verbosity": Since("2025-04-01-preview"),
+    "prompt_cache_key": Since("2025-04-01-preview"),
+    "safety_identifier": Since("2025-04-01-preview"),
+    "reasoning.summary": Since("2025-04-01-preview"),
+    "dimensions": Since("2024-03-01-preview", "2024-06-01"),
+    "response_format.wav": Since("2024-04-01-preview"),  # and pcm, of speech
     "timestamp_granularities": Since("2024-04-01-preview", "2024-06-01"),
     "data_sources": Since("2024-02-15-preview", "2024-02-01"),
     "trainingType": Since("2025-04-01-preview"),
@@ -142,7 +151,7 @@ FORCED: Mapping[str, tuple[str, ...]] = {
 class Effective:
     """What an operation is sent with. `changed_from` is the entry's own version when another one is used.
 
-    `lacks` names the forced fields that `version` does not have: they must not be sent. `has_operation` is False
+    `lacks` names the fields that `version` does not have: forced ones must not be sent. `has_operation` is False
     when `exact` keeps a version that Azure will answer with a 404.
     """
 
@@ -166,8 +175,13 @@ def has_field(api_version: str, field: str) -> bool:
     return _has(api_version, FIELDS[field])
 
 
+def lacking(api_version: str, fields: Iterable[str]) -> list[str]:
+    """Those of the fields that `api_version` does not have, in order."""
+    return sorted(field for field in fields if not has_field(api_version, field))
+
+
 def effective(api_version: str, operation: str, policy: Policy, fields: Iterable[str] = ()) -> Effective:
-    """The version to send `operation` with, when Spillway forces `fields` into its body.
+    """The version to send `operation` with, when `fields` are in its body: forced by Spillway, or the caller's own.
 
     `upgrade` keeps `api_version` when it suffices, else takes the lowest known one above it that has the operation
     and the fields; where none has both, the operation decides. `exact` keeps what is written. KeyError for an

@@ -12,7 +12,7 @@ merged with those of `is`, operation by operation and parameter by parameter; nu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,9 @@ from typing import Any, Literal
 
 import orjson
 
+from shared.catalog.media import ChatAudioRules, ImageRules, SpeechRules, TranscriptionRules, Values, values_of
 from shared.catalog.names import NameTable
+from shared.catalog.values import SizeRule
 
 _FILE = Path(__file__).with_name("capabilities.json")
 _NONE: Mapping[Any, Any] = MappingProxyType({})
@@ -49,37 +51,6 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageRules:
-    """`sizes` None: any that the model's own arithmetic allows. `url`: whether an answer may be a link."""
-
-    sizes: tuple[str, ...] | None
-    qualities: tuple[str, ...]
-    quality_default: str
-    formats: tuple[str, ...]
-    n_max: int
-    partial_images_max: int
-    url: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechRules:
-    """`chars_max` bounds the input; `sse`: whether `stream_format: sse` exists."""
-
-    voices: tuple[str, ...]
-    formats: tuple[str, ...]
-    chars_max: int
-    sse: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TranscriptionRules:
-    """`formats` are those of `response_format`; `stream`: whether `stream` is heeded."""
-
-    formats: tuple[str, ...]
-    stream: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Capability:
     """One row. None means that it is not known, and then nothing is refused for it.
 
@@ -87,7 +58,8 @@ class Capability:
     `rules` and `renames` are by operation, then parameter. `roles` says what a message role is sent as, `roles_mixed`
     what it is sent as when a chat has system and developer messages. `efforts` are the values of the reasoning
     effort, `effort_default` the one of a call that names none. `tokens_in` and `tokens_out` are the context window.
-    `series` is the family that `azure/o_series/` or `azure/gpt5_series/` forces. `source` says who says so.
+    `series` is the family that `azure/o_series/` or `azure/gpt5_series/` forces. `source` says who says so. What models
+    of images and audio take is in `image`, `speech`, `transcription` and `audio`.
     """
 
     name: str
@@ -110,6 +82,11 @@ class Capability:
     image: ImageRules | None = None
     speech: SpeechRules | None = None
     transcription: TranscriptionRules | None = None
+    audio: ChatAudioRules | None = None
+    _values: Mapping[tuple[str, bool], Values] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_values", values_of(self.image, self.speech, self.transcription, self.audio))
 
     def serves(self, operation: str) -> bool:
         """Whether the model may be asked for `operation`; true for a model that is not known."""
@@ -118,6 +95,20 @@ class Capability:
     def streams(self, operation: str) -> bool:
         """Whether the model itself streams `operation`; where it cannot, a stream is made of its whole answer."""
         return self.streaming.get(operation, True)
+
+    def values(self, operation: str, *, streamed: bool) -> Values:
+        """What the model takes for parameters of `operation`, where that is known."""
+        return self._values.get((operation, streamed), _NONE)
+
+    def at_openai(self) -> Capability:
+        """The same model at OpenAI itself, which has voices and formats that Azure has not."""
+        if self.image is None and self.speech is None:
+            return self
+        return replace(
+            self,
+            image=self.image and self.image.at_openai(),
+            speech=self.speech and self.speech.at_openai(),
+        )
 
     @property
     def max_tokens_field(self) -> str:
@@ -209,7 +200,7 @@ def _completed(row: dict[str, Any], bases: Mapping[str, dict[str, Any]]) -> dict
 
 def _capability(name: str, row: dict[str, Any]) -> Capability:
     fields = {key: value for key, value in row.items() if key not in ("is", "names", "infer")}
-    for key, kind in (("image", ImageRules), ("speech", SpeechRules), ("transcription", TranscriptionRules)):
+    for key, kind in _MEDIA.items():
         if key in fields:
             fields[key] = kind(**{part: _frozen(value) for part, value in fields[key].items()})
     fields["rules"] = {
@@ -231,4 +222,14 @@ def _rule(raw: dict[str, list[Any]]) -> Rule:
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return SizeRule(**value)
     return tuple(value) if isinstance(value, list) else value
+
+
+_MEDIA: Mapping[str, Any] = {
+    "image": ImageRules,
+    "speech": SpeechRules,
+    "transcription": TranscriptionRules,
+    "audio": ChatAudioRules,
+}

@@ -10,14 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from shared.catalog.capabilities import Capability, Rule
+from shared.catalog.media import Values
 from shared.catalog.paths import without
 from shared.catalog.policy import ParameterPolicy
-from shared.errors import BadRequest
+from shared.errors import BadRequest, quoted
 
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _EFFORTS = {"chat_completions": "reasoning_effort", "responses": "reasoning.effort"}
 _MESSAGES = {"chat_completions": "messages", "responses": "input"}
+FOUND_CHARS_MAX = 60
+"""What an error shows of a value."""
 _NEVER_DROPPED = frozenset({"model", "stream"})  # the gateway has already acted on them
 
 
@@ -51,6 +56,7 @@ def apply(
         rule = capability.rules.get(operation, {}).get(parameter.removesuffix("[]"))
         if rule is not None and rule.holds(effort):
             work.check(parameter, rule)
+    work.values(capability.values(operation, streamed=body.get("stream") is True))
     simulate = work.whole_answer() if not capability.streams(operation) else False
     return Applied(work.body, tuple(work.dropped), tuple(work.omitted), tuple(work.renamed), simulate)
 
@@ -144,6 +150,25 @@ class _Work:
         else:
             raise self._refusal(parameter, rule.accepts)
         del self.body[parameter]
+
+    def values(self, taken: Values) -> None:
+        """Raises BadRequest for a value that is not taken. It is never dropped: something else would be made, and
+        billed, than what was asked for."""
+        for path, kind in taken.items():
+            parameter, _, inner = path.partition(".")
+            value = self.body.get(parameter)
+            if inner:
+                value = value.get(inner) if isinstance(value, dict) else None
+            if value is None or kind.has(value) or self._allowed(parameter, path):
+                continue
+            found = kind.found(value)
+            text = found if isinstance(found, str) else orjson.dumps(found).decode()
+            raise BadRequest(
+                f"Invalid '{path}': found {quoted(text, FOUND_CHARS_MAX)}. Model `{self.model_name}` takes "
+                f"{kind.words}. `allowed_openai_params: [{parameter}]` has it sent all the same.",
+                param=path,
+                code=kind.code,
+            )
 
     def whole_answer(self) -> bool:
         """Whether a stream was asked for that has to be made of a whole answer; the body then asks for that."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from shared.catalog.carried import carried
 from shared.catalog.parameters import apply
 from shared.catalog.policy import requested
 from shared.errors import ContentFiltered, Replay, SpillwayError
@@ -98,8 +99,9 @@ class Exchange:
         deployment = attempt.deployment
         call = self._shaped(attempt)
         operation = self.operation
+        name = operation.catalog or self.name
         outgoing = Outgoing(
-            operation=operation.catalog or self.name,
+            operation=name,
             path=operation.upstream_path,
             content=operation.encode(call, deployment) if operation.method == "POST" else None,
             entry_id=attempt.entry_id,
@@ -109,6 +111,7 @@ class Exchange:
             ids=call.ids,
             query=call.query,
             bound=self.call.resource is not None,
+            carries=carried(name, call.body),
         )
         try:
             response = await self.client.send(deployment, outgoing)

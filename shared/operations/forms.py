@@ -13,16 +13,21 @@ from shared.upstream.content import Form, FormFile
 from shared.upstream.deployment import Deployment
 
 _TRUTH = {"true": True, "1": True, "false": False, "0": False, "": False}
+_TRUTHS = ("stream", "drop_params")
+_LISTS = ("additional_drop_params", "allowed_openai_params")
 
 
 def form_call(incoming: Incoming) -> Call:
-    """A Call of a form: `stream` and `timeout` are read from their text. Raises BadRequest."""
+    """A Call of a form: what is for the gateway is read from its text. Raises BadRequest."""
     body: dict[str, Any] = dict(incoming.body)
-    stream = body.get("stream")
-    if stream is not None:
-        if not isinstance(stream, str) or stream.lower() not in _TRUTH:
-            raise BadRequest("Invalid 'stream': expected true or false.", param="stream", code="invalid_type")
-        body["stream"] = _TRUTH[stream.lower()]
+    for name in _TRUTHS:
+        if name in body:
+            body[name] = _truth(name, body[name])
+    for name in _LISTS:
+        if f"{name}[]" in body:
+            body[name] = body.pop(f"{name}[]")
+        elif isinstance(body.get(name), str):
+            body[name] = [body[name]]
     if isinstance(body.get("timeout"), str):
         try:
             body["timeout"] = float(body["timeout"])
@@ -31,6 +36,12 @@ def form_call(incoming: Incoming) -> Call:
                 "Invalid 'timeout': expected a number of seconds.", param="timeout", code="invalid_type"
             ) from None
     return call_of(replace(incoming, body=body))
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, str) or value.lower() not in _TRUTH:
+        raise BadRequest(f"Invalid '{name}': expected true or false.", param=name, code="invalid_type")
+    return _TRUTH[value.lower()]
 
 
 def form_for(call: Call, deployment: Deployment) -> Form:

@@ -155,8 +155,8 @@ class Proxied:
 Answer = Callable[[Router, Caller, Mapping[str, str]], BufferedReply]
 HealthAnswer = Callable[[Health, Mapping[str, str]], Awaitable[BufferedReply]]
 """Takes the query of the request; the caller, where one is needed, holds the master key."""
-SpeechAnswer = Callable[[SpeechStore, Seal, Mapping[str, str]], Awaitable[Reply]]
-"""Takes what the caller may open, and the path's parameters."""
+SpeechAnswer = Callable[[SpeechStore, Seal, Mapping[str, str], Mapping[str, str]], Awaitable[Reply]]
+"""Takes what the caller may open, the path's parameters and the request's headers."""
 
 
 @dataclass(frozen=True, slots=True)

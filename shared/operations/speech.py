@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,11 +18,12 @@ import orjson
 
 from shared.errors import BadRequest, SpillwayError
 from shared.operations import streamed
-from shared.operations.audio import SPEECH_FORMATS, as_events, speech_usage
+from shared.operations.audio import as_events, speech_usage
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
 from shared.operations.operation import Call, EventTranslator
 from shared.operations.passed_bytes import PassedBytes
+from shared.operations.ranges import Part, asked, part_headers
 from shared.operations.reply import StreamedReply, Write
 from shared.operations.speech_store import Kept, SpeechStore
 from shared.operations.typed_events import TypedEvents
@@ -33,6 +35,7 @@ CACHE_HEADER = "x-spillway-speech-cache"
 KEPT_WAIT_S = 1.0
 """Behind the last byte of audio the end of the answer waits so long for storage: who then asks for the id finds it."""
 _CONTENT_TYPES = {"opus": "audio/ogg", "mp3": "audio/mpeg"}
+_FORMAT = re.compile(r"[a-z0-9]{1,10}")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -66,15 +69,23 @@ async def serve(
     return replace(reply, run=_kept_behind(reply, recorder))
 
 
-async def retrieve(store: SpeechStore, seal: Seal, params: Mapping[str, str]) -> StreamedReply:
-    """The audio of an id. Raises NotFound, Unavailable or StorageFailed."""
-    kept = await store.open(seal, params["id"])
+async def retrieve(
+    store: SpeechStore, seal: Seal, params: Mapping[str, str], headers: Mapping[str, str]
+) -> StreamedReply:
+    """The audio of an id, or the part that `Range` asks for. Raises NotFound, RangeNotSatisfiable, Unavailable or
+    StorageFailed."""
+    part = asked(headers)
+    wanted = part or Part()
+    kept = await store.open(seal, params["id"], wanted.start, wanted.length)
+    about = {"x-spillway-speech-id": kept.id, "accept-ranges": "bytes"}
+    if part is not None:
+        about |= part_headers(kept.blob)
 
     async def run(write: Write) -> None:
         async for piece in store.chunks(kept):
             await write(piece)
 
-    return StreamedReply(run, {"x-spillway-speech-id": kept.id}, media_type=kept.blob.about.content_type)
+    return StreamedReply(run, about, 200 if part is None else 206, media_type=kept.blob.about.content_type)
 
 
 def cache_key(call: Call) -> str:
@@ -187,5 +198,5 @@ def _cache_wanted(headers: Mapping[str, str], configured: bool) -> bool:
 
 def _content_type(call: Call) -> str:
     written = call.body.get("response_format")
-    kind = written if written in SPEECH_FORMATS else "mp3"
+    kind = written if isinstance(written, str) and _FORMAT.fullmatch(written) else "mp3"
     return _CONTENT_TYPES.get(kind, f"audio/{kind}")

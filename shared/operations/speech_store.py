@@ -48,7 +48,7 @@ def container(account: Account | None) -> Blobs | None:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Audio that is kept: its id, and its bytes, whose first piece is here."""
+    """Audio that is kept: its id, and its bytes or a part of them, whose first piece is here."""
 
     id: str
     blob: StoredBlob
@@ -127,14 +127,14 @@ class SpeechStore:
             log.warning("stored speech was not looked for: storage does not answer (%s)", type(error).__name__)
         return None
 
-    async def open(self, seal: Seal, our_id: str) -> Kept:
-        """The audio of an id. Raises NotFound for an id that is not this caller's or is no more, Unavailable when too
-        much is being read, or StorageFailed."""
+    async def open(self, seal: Seal, our_id: str, start: int = 0, length: int | None = None) -> Kept:
+        """The audio of an id, or the part of it that Blobs.open would give. Raises NotFound for an id that is not this
+        caller's or is no more, Unavailable when too much is being read, or StorageFailed."""
         if self._readers >= READERS_MAX:
             raise Unavailable("Too much stored speech is being read on this instance.", retry_after_ms=1000)
         opened = seal.open_id(our_id)
         if opened is not None and opened.resource == _TAG and opened.upstream.startswith(ID_PREFIX):
-            blob = await self._fresh(opened.upstream.removeprefix(ID_PREFIX))
+            blob = await self._fresh(opened.upstream.removeprefix(ID_PREFIX), start, length)
             if blob is not None:
                 return Kept(our_id, blob)
         raise NotFound("No speech found with this id, or it is no longer kept.", param="id")
@@ -173,9 +173,9 @@ class SpeechStore:
         blob = await self._fresh(name)
         return None if blob is None else Kept(seal.id(ID_PREFIX + name, _TAG), blob)
 
-    async def _fresh(self, name: str) -> StoredBlob | None:
+    async def _fresh(self, name: str, start: int = 0, length: int | None = None) -> StoredBlob | None:
         """The audio of this name, unless it is older than what is kept."""
-        blob = None if self._blobs is None else await self._blobs.open(name)
+        blob = None if self._blobs is None else await self._blobs.open(name, start, length)
         created = "" if blob is None else blob.about.metadata.get("created", "")
         fresh = created.isdecimal() and self._clock() < int(created) + self._days * _DAY_S
         return blob if fresh else None

@@ -19,6 +19,9 @@ RETRY_BASE_S = 1
 PIECE_BYTES = 512 * 1024
 """What a reader holds of a blob."""
 
+BEHIND_THE_END = 416
+"""The service's status for a part that begins behind the end of a blob."""
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -30,10 +33,16 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A blob whose first piece is here. `chunks()` gives all of it, once; it raises StorageFailed."""
+    """A blob of `bytes_count` bytes, or a part of it, whose first piece is here.
+
+    `chunks()` gives the `length` bytes from `start`, once; it raises StorageFailed. `length` is 0 where the part lies
+    behind the end.
+    """
 
     about: About
     bytes_count: int
+    start: int
+    length: int
     chunks: Callable[[], AsyncIterator[bytes]]
 
 
@@ -53,8 +62,9 @@ class Blobs(Protocol):
     async def commit(self, name: str, block_ids: Sequence[str], about: About) -> None:
         """Makes a blob of its staged blocks, in this order."""
 
-    async def open(self, name: str) -> StoredBlob | None:
-        """The blob, None when there is none."""
+    async def open(self, name: str, start: int = 0, length: int | None = None) -> StoredBlob | None:
+        """The blob, None when there is none: `length` bytes from `start`, fewer where it ends before, all that follow
+        when `length` is None. A `start` below 0 counts from the end, which costs one request more."""
 
     async def delete(self, name: str) -> None:
         """Removes a blob; one that is not there is removed already."""
@@ -96,12 +106,9 @@ class AzureBlobs(Connection):
 
         await self._do(work)
 
-    async def open(self, name: str) -> StoredBlob | None:
+    async def open(self, name: str, start: int = 0, length: int | None = None) -> StoredBlob | None:
         async def work(container: Any) -> StoredBlob:
-            found = await container.download_blob(name)
-            properties = found.properties
-            kind = properties.content_settings.content_type or "application/octet-stream"
-            return StoredBlob(About(kind, dict(properties.metadata)), properties.size, lambda: self._read(found))
+            return await _opened(container, name, start, length)
 
         found: StoredBlob | None = await self._do(work, missing=None)
         return found
@@ -124,15 +131,6 @@ class AzureBlobs(Connection):
         names: list[str] = await self._do(work, missing=[])
         return names
 
-    async def _read(self, found: Any) -> AsyncIterator[bytes]:
-        from azure.core.exceptions import AzureError
-
-        try:
-            async for piece in found.chunks():
-                yield piece
-        except (AzureError, OSError, TimeoutError) as error:
-            raise StorageFailed("The storage account stopped in the middle of a blob.") from error
-
     async def _create(self, client: Any) -> None:
         await client.create_container()
 
@@ -148,6 +146,46 @@ class AzureBlobs(Connection):
         }
         service = self._service(BlobServiceClient, self._account.blob_url, options)
         return service.get_container_client(self._container)
+
+
+async def _opened(container: Any, name: str, start: int, length: int | None) -> StoredBlob:
+    from azure.core.exceptions import HttpResponseError
+
+    if start < 0:
+        size = (await container.get_blob_client(name).get_blob_properties()).size
+        start = max(0, size + start)
+    whole = start == 0 and length is None
+    try:
+        found = await container.download_blob(name, **({} if whole else {"offset": start, "length": length}))
+    except HttpResponseError as error:
+        if error.status_code != BEHIND_THE_END:
+            raise
+        properties = await container.get_blob_client(name).get_blob_properties()
+        return StoredBlob(_about(properties), properties.size, start, 0, _nothing)
+    properties = found.properties
+    size = int(properties.content_range.rpartition("/")[2])  # `size` is that of the part
+    return StoredBlob(_about(properties), size, start, properties.size, lambda: _pieces(found))
+
+
+async def _pieces(found: Any) -> AsyncIterator[bytes]:
+    from azure.core.exceptions import AzureError
+
+    try:
+        async for piece in found.chunks():
+            yield piece
+    except (AzureError, OSError, TimeoutError) as error:
+        raise StorageFailed("The storage account stopped in the middle of a blob.") from error
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    no_pieces: tuple[bytes, ...] = ()
+    for piece in no_pieces:
+        yield piece
+
+
+def _about(properties: Any) -> About:
+    kind = properties.content_settings.content_type or "application/octet-stream"
+    return About(kind, dict(properties.metadata))
 
 
 def _settings(about: About) -> dict[str, Any]:

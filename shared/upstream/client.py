@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from shared.catalog.carried import NOTHING
 from shared.errors import BadRequest, DeploymentNotFound, SpillwayError, UpstreamMisconfigured, UpstreamUnreachable
 from shared.upstream.answers import error_of, operator_reason
 from shared.upstream.content import Content, request
@@ -31,7 +32,8 @@ COMPLAINTS_MAX = 1000
 class Outgoing:
     """One request to a deployment: `operation` and its `path` below the surface, its content, seconds to wait.
 
-    `ids` fill the braces of the path, `query` is added to the address. `bound`: the request names a thing of the
+    `ids` fill the braces of the path, `query` is added to the address, `carries` are the fields that decide its
+    api-version. `bound`: the request names a thing of the
     resource, so that a 404 is about that. `entry_id` goes along as `x-ms-client-request-id`, so that Azure's logs and
     our records can be joined.
     """
@@ -46,6 +48,7 @@ class Outgoing:
     ids: Mapping[str, str] = field(default_factory=dict)
     query: Sequence[tuple[str, str]] = ()
     bound: bool = False
+    carries: frozenset[str] = NOTHING
 
 
 class UpstreamClient:
@@ -110,7 +113,7 @@ class UpstreamClient:
             "user-agent": "spillway",
             "x-ms-client-request-id": outgoing.entry_id,
         }
-        url = deployment.url(outgoing.operation, outgoing.path, outgoing.ids, outgoing.query)
+        url = deployment.url(outgoing.operation, outgoing.path, outgoing.ids, outgoing.query, outgoing.carries)
         return await send(
             self._transport_for(deployment),
             request(outgoing.method, url, headers, outgoing.content),

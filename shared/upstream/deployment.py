@@ -6,8 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.catalog.api_versions import FORCED, Effective, effective
+from shared.catalog.api_versions import FORCED, Effective, effective, lacking
 from shared.catalog.capabilities import Capability, resolve
+from shared.catalog.carried import NOTHING
 from shared.catalog.policy import ParameterPolicy
 from shared.config import Match, Policy, Provider, Timeouts
 from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
@@ -18,6 +19,10 @@ from shared.upstream.endpoint import Endpoint
 
 log = logging.getLogger("spillway")
 
+VERSIONS_MAX = 256
+"""Combinations of operation and fields whose version a deployment remembers; any other is worked out each time."""
+RAISES_SAID_MAX = 100
+"""Sentences of one deployment about versions that are raised for what calls carry."""
 _IMAGES = frozenset({"images_generations", "images_edits"})
 
 
@@ -62,8 +67,9 @@ class Deployment:
     provisioned: bool = False
     max_input_tokens: int | None = None
     token_rate: float | None = None
-    _effective: dict[str, Effective] = field(default_factory=dict, repr=False)
-    _urls: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    _effective: dict[tuple[str, frozenset[str]], Effective] = field(default_factory=dict, repr=False)
+    _urls: dict[tuple[str, str, frozenset[str]], str] = field(default_factory=dict, repr=False)
+    _said: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
 
     @property
     def label(self) -> str:
@@ -80,32 +86,56 @@ class Deployment:
         path: str,
         ids: Mapping[str, str] | None = None,
         query: Sequence[tuple[str, str]] = (),
+        carries: frozenset[str] = NOTHING,
     ) -> str:
-        """The address for `operation`, whose `path` is below the surface; `ids` fill its braces."""
-        known = self._urls.get((operation, path))
+        """The address for `operation`, whose `path` is below the surface; `ids` fill its braces. `carries` are the
+        fields of the request that decide its api-version (shared.catalog.carried)."""
+        known = self._urls.get((operation, path, carries))
         if known is None or ids or query:
-            version = self._version(operation).version if self.endpoint.provider == "azure" else ""
+            version = self._version(operation, carries).version if self.endpoint.provider == "azure" else ""
             known = self.endpoint.url(path, self.name, version, ids, query)
-            if not ids and not query:
-                self._urls[operation, path] = known
+            if not ids and not query and len(self._urls) < VERSIONS_MAX:
+                self._urls[operation, path, carries] = known
         return known
 
     def supports(self, operation: str, forced_field: str) -> bool:
         """Whether `forced_field` may be written into a body of `operation`, under the entry's api-version policy."""
         return self.endpoint.provider == "openai" or forced_field not in self._version(operation).lacks
 
-    def _version(self, operation: str) -> Effective:
-        known = self._effective.get(operation)
+    def _version(self, operation: str, carries: frozenset[str] = NOTHING) -> Effective:
+        known = self._effective.get((operation, carries))
         if known is None:
             # The retired /extensions path lives in 2023 previews only, which lack every field that is forced.
             chats = operation == "chat_completions"
             judged = f"{operation}_extensions" if chats and self.endpoint.extensions else operation
-            fields = FORCED.get(operation, ())
+            fields = (*FORCED.get(operation, ()), *carries)
             if operation in _IMAGES and not (self.capability.image is not None and self.capability.image.url):
                 fields = (*fields, "model:gpt-image")  # dall-e alone answers with links, and is retired
             known = effective(self.endpoint.api_version, judged, self.version_policy, fields)
-            self._effective[operation] = known
+            if carries:
+                self._say_raised(operation, carries, known.version)
+            if len(self._effective) < VERSIONS_MAX:
+                self._effective[operation, carries] = known
         return known
+
+    def _say_raised(self, operation: str, carries: frozenset[str], version: str) -> None:
+        """Says, once for each version, that calls with these fields are sent with another one than the others."""
+        own = self.endpoint.api_version
+        said = (own, operation, version)
+        if version == self._version(operation).version or said in self._said or len(self._said) >= RAISES_SAID_MAX:
+            return
+        self._said.add(said)
+        log.warning(
+            "%s (deployment %s): api_version %s lacks %s; %s calls that carry it are sent with %s. "
+            "Set api_version_policy: exact to send %s.",
+            self.model_name,
+            self.label,
+            own,
+            " and ".join(lacking(own, carries)),
+            operation,
+            version,
+            own,
+        )
 
 
 def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> Deployment:
@@ -134,7 +164,7 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         parameters=ParameterPolicy(
             entry.drop_params, frozenset(entry.additional_drop_params), frozenset(entry.allowed_openai_params)
         ),
-        capability=model.capability,
+        capability=model.capability.at_openai() if match.model.provider == "openai" else model.capability,
         mode=entry.mode,
         base_model=entry.base_model_name,
         order=entry.order,

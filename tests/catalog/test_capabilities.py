@@ -163,7 +163,8 @@ def test_image_rules_say_what_each_generation_makes() -> None:
     assert dalle is not None
     assert "webp" not in first.formats
     assert (first.quality_default, mini.quality_default) == ("high", "medium")
-    assert second.sizes is None
+    assert (first.size_rule, second.sizes) == (None, ("auto",))
+    assert second.size_rule is not None
     assert (first.url, dalle.url, dalle.n_max) == (False, True, 1)
 
 

@@ -22,6 +22,25 @@ model_list:
   - model_name: embed
     litellm_params: {model: azure/text-embedding-3-small, api_base: $SIM/east, api_key: sim-key-east}
     model_info: {mode: embedding}
+  - model_name: voice
+    litellm_params: {model: azure/tts, api_base: $SIM/east, api_key: sim-key-east}
+    model_info: {mode: audio_speech}
+  - model_name: paint
+    litellm_params: {model: azure/gpt-image-1, api_base: $SIM/east, api_key: sim-key-east}
+    model_info: {mode: image_generation}
+  - model_name: paint-2
+    litellm_params: {model: azure/gpt-image-2, api_base: $SIM/east, api_key: sim-key-east}
+  - model_name: dalle
+    litellm_params: {model: azure/dall-e-3, api_base: $SIM/east, api_key: sim-key-east}
+  - model_name: whisper
+    litellm_params: {model: azure/whisper, api_base: $SIM/east, api_key: sim-key-east}
+    model_info: {mode: audio_transcription}
+  - model_name: talk
+    litellm_params: {model: azure/azure-openai-4o-audio, api_base: $SIM/east, api_key: sim-key-east}
+    model_info: {base_model: gpt-4o-audio-preview}
+  - model_name: my-own
+    litellm_params: {model: azure/tts, api_base: $SIM/east, api_key: sim-key-east}
+    model_info: {mode: audio_speech, base_model: a-model-of-our-own}
 """
 CHAT = "/v1/chat/completions"
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -33,6 +52,22 @@ def body(**values: Any) -> bytes:
     """A good chat request with these fields; `...` leaves one out."""
     fields = {"model": "gpt-4o", "messages": MESSAGES, **values}
     return orjson.dumps({name: value for name, value in fields.items() if value is not ...})
+
+
+def speech(**values: Any) -> bytes:
+    return orjson.dumps({"model": "voice", "input": "Hello.", "voice": "alloy", **values})
+
+
+def image(**values: Any) -> bytes:
+    return orjson.dumps({"model": "paint", "prompt": "a cat", **values})
+
+
+def form(file: tuple[str, bytes], **fields: str) -> bytes:
+    """A multipart form with one file, whose field and bytes are given."""
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}' for name, value in fields.items()]
+    name, data = file
+    head = f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="a"\r\n\r\n'
+    return "\r\n".join([*parts, head]).encode() + data + b"\r\n--b--\r\n"
 
 
 def nested(depth: int) -> bytes:
@@ -79,6 +114,24 @@ def wrong_type(name: str, value: Any) -> Mistake:
 
 def credential(name: str) -> Mistake:
     return Mistake(400, "unsupported_parameter", body(**{name: "http://127.0.0.1:1/x"}), name)
+
+
+SPEECH = "/v1/audio/speech"
+IMAGES = "/v1/images/generations"
+FORM = {"content-type": "multipart/form-data; boundary=b"}
+
+
+def value(param: str, content: bytes, path: str, *, says: str, headers: dict[str, str] | None = None) -> Mistake:
+    """A value that the model does not take; `says` is one that it takes."""
+    return Mistake(400, "invalid_value", content, param, path, headers=headers or {}, says=says)
+
+
+def edited(**fields: str) -> bytes:
+    return form(("image", b"a picture"), model="paint", prompt="a hat", **fields)
+
+
+def heard(**fields: str) -> bytes:
+    return form(("file", b"a sound"), model="whisper", **fields)
 
 
 MISTAKES: dict[str, Mistake] = {
@@ -138,6 +191,42 @@ MISTAKES: dict[str, Mistake] = {
     "timeout a string": wrong_type("timeout", "10"),
     "timeout 0": Mistake(400, "invalid_value", body(timeout=0), "timeout"),
     "timeout negative": Mistake(400, "invalid_value", body(timeout=-1), "timeout"),
+    "unknown voice": value(
+        "voice", speech(voice="ghost"), SPEECH, says="found `ghost`. Model `voice` takes `alloy`, `ec"
+    ),
+    "voice of a newer model": value("voice", speech(voice="marin"), SPEECH, says="`shimmer`"),
+    "voice of 2 MB": value("voice", speech(voice="v\r\n" * MB), SPEECH, says="…"),
+    "unknown format of speech": value("response_format", speech(response_format="ogg"), SPEECH, says="`opus`"),
+    "speed 4.5": value(
+        "speed", speech(speed=4.5), SPEECH, says="found `4.5`. Model `voice` takes numbers from 0.25 to 4"
+    ),
+    "input of 4,097 characters": Mistake(
+        400, "string_above_max_length", speech(input="水" * 4097), "input", SPEECH, says="found `4097 characters`"
+    ),
+    "size 7x7": value("size", image(size="7x7"), IMAGES, says="found `7x7`. Model `paint` takes `auto`, `1024x1024`"),
+    "size 7x7, streamed": value("size", image(size="7x7", stream=True), IMAGES, says="`auto`"),
+    "size a number": value("size", image(size=1024), IMAGES, says="`1024`"),
+    "size of DALL-E": value("size", image(size="1792x1024"), IMAGES, says="`1536x1024`"),
+    "size for DALL-E": value("size", image(model="dalle", size="1536x1024"), IMAGES, says="`1792x1024`"),
+    "size off the grid": value("size", image(model="paint-2", size="1000x1000"), IMAGES, says="multiples of 16"),
+    "size too wide": value("size", image(model="paint-2", size="3840x1024"), IMAGES, says="3:1"),
+    "unknown quality": value("quality", image(quality="ultra"), IMAGES, says="`medium`"),
+    "11 images": value("n", image(n=11), IMAGES, says="whole numbers from 1 to 10"),
+    "WebP": value("output_format", image(output_format="webp"), IMAGES, says="`png`, `jpeg`"),
+    "compression 101": value("output_compression", image(output_compression=101), IMAGES, says="0 to 100"),
+    "4 partial images": value("partial_images", image(partial_images=4, stream=True), IMAGES, says="0 to 3"),
+    "size of an edit": value("size", edited(size="7x7"), "/v1/images/edits", says="`auto`", headers=FORM),
+    "11 images of an edit": value("n", edited(n="11"), "/v1/images/edits", says="1 to 10", headers=FORM),
+    "format of a transcript": value(
+        "response_format", heard(response_format="mp3"), "/v1/audio/transcriptions", says="`srt`", headers=FORM
+    ),
+    "format of a translation": value(
+        "response_format", heard(response_format="diarized_json"), "/v1/audio/translations", says="`vtt`", headers=FORM
+    ),
+    "voice of a chat": value("audio.voice", body(model="talk", audio={"voice": "ghost"}), CHAT, says="`cedar`"),
+    "format of a chat's stream": value(
+        "audio.format", body(model="talk", stream=True, audio={"format": "mp3"}), CHAT, says="takes `pcm16`."
+    ),
     "api_key": credential("api_key"),
     "api_base": credential("api_base"),
     "base_url": credential("base_url"),
@@ -233,6 +322,42 @@ def test_any_content_type_is_fine(spillway: Spillway) -> None:
     run = spillway(CONFIG)
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"):
         assert Mistake(200, "", headers={"content-type": kind}).send(run).status_code == 200
+
+
+def test_a_voice_may_be_the_callers_own(spillway: Spillway) -> None:
+    run = spillway(CONFIG)
+    for sent in (speech(voice={"id": "voice_1"}), speech(model="my-own", voice="ghost")):
+        answer = Mistake(400, "", sent, path=SPEECH).send(run)
+        assert "Model `" not in answer.json()["error"]["message"]  # Azure's word, not the table's
+    assert len(run.sent()) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "headers"),
+    [
+        (SPEECH, speech(voice="ghost", allowed_openai_params=["voice"]), {}),
+        (IMAGES, image(size="7x7", allowed_openai_params=["size"]), {}),
+        ("/v1/images/edits", edited(**{"size": "7x7", "allowed_openai_params[]": "size"}), FORM),
+        ("/v1/audio/transcriptions", heard(response_format="mp3", allowed_openai_params="response_format"), FORM),
+        (CHAT, body(model="talk", modalities=["audio", "text"], audio={"voice": "ghost", "format": "wav"},
+                    allowed_openai_params=["audio"]), {}),
+    ],
+    ids=["voice", "size", "size of an edit", "format of a transcript", "voice of a chat"],
+)  # fmt: skip
+def test_a_value_can_be_let_through(spillway: Spillway, path: str, content: bytes, headers: dict[str, str]) -> None:
+    run = spillway(CONFIG)
+    answer = Mistake(400, "", content, path=path, headers=headers).send(run)
+    assert answer.status_code == 400
+    [sent] = run.sim.requests()
+    assert "allowed_openai_params" not in sent["body"]
+    assert run.sim.bill() == []
+
+
+def test_dropping_parameters_drops_no_value(spillway: Spillway) -> None:
+    run = spillway(CONFIG)
+    answer = Mistake(400, "", image(size="7x7", drop_params=True), path=IMAGES).send(run)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "size")
+    assert run.sim.requests() == []
 
 
 def test_a_byte_order_mark_is_not_json(spillway: Spillway) -> None:

@@ -65,3 +65,26 @@ def test_no_file_is_empty_or_too_large() -> None:
         needs_file([file(), file("mask", 0)], ("file",), 10)
     with pytest.raises(PayloadTooLarge, match=r"\(10\) exceeded \(11 bytes read\)"):
         needs_file([file(size=11)], ("file",), 10)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "read"),
+    [
+        ({"drop_params": "true"}, "drop_params", True),
+        ({"drop_params": "0"}, "drop_params", False),
+        ({"allowed_openai_params": "size"}, "allowed_openai_params", ["size"]),
+        ({"allowed_openai_params": ["size", "n"]}, "allowed_openai_params", ["size", "n"]),
+        ({"allowed_openai_params[]": ["size"]}, "allowed_openai_params", ["size"]),
+        ({"additional_drop_params[]": ["user"]}, "additional_drop_params", ["user"]),
+    ],
+)
+def test_what_is_said_about_parameters_is_read_from_its_text(fields: dict[str, Any], name: str, read: Any) -> None:
+    body = form_call(incoming(**fields)).body
+    assert body[name] == read
+    assert f"{name}[]" not in body
+
+
+def test_a_truth_that_is_none_is_named() -> None:
+    with pytest.raises(BadRequest) as failure:
+        form_call(incoming(drop_params="perhaps"))
+    assert failure.value.param == "drop_params"

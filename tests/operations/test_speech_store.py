@@ -46,16 +46,18 @@ class Memory:
     async def commit(self, name: str, block_ids: Sequence[str], about: About) -> None:
         await self._ready()
 
-    async def open(self, name: str) -> StoredBlob | None:
+    async def open(self, name: str, start: int = 0, length: int | None = None) -> StoredBlob | None:
         await self._ready()
         if name not in self.blobs:
             return None
         data, about = self.blobs[name]
+        start = max(0, len(data) + start) if start < 0 else start
+        part = data[start:] if length is None else data[start : start + length]
 
         async def chunks() -> AsyncIterator[bytes]:
-            yield data
+            yield part
 
-        return StoredBlob(about, len(data), chunks)
+        return StoredBlob(about, len(data), start, len(part), chunks)
 
     async def delete(self, name: str) -> None:
         await self._ready()
@@ -218,6 +220,14 @@ async def test_an_id_is_a_503_while_storage_is_down(world: World) -> None:
     world.memory.down = True
     with pytest.raises(StorageFailed):
         await world.store.open(ANN, speech_id)
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "part"), [(0, None, b"audio"), (1, 2, b"ud"), (3, 9, b"io"), (-2, None, b"io"), (5, None, b"")]
+)
+async def test_a_part_may_be_opened(world: World, start: int, length: int | None, part: bytes) -> None:
+    kept = await world.store.open(ANN, await world.keep(), start, length)
+    assert await world.bytes_of(kept) == part
 
 
 async def test_a_sweep_that_fails_is_told_and_disturbs_nobody(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -40,7 +40,7 @@ async def test_a_blob_comes_back_with_what_is_known_of_it(blobs: AzureBlobs) -> 
     await blobs.put("a/b", b"bytes", ABOUT)
     found = await blobs.open("a/b")
     assert found is not None
-    assert (found.about, found.bytes_count) == (ABOUT, 5)
+    assert (found.about, found.bytes_count, found.start, found.length) == (ABOUT, 5, 0, 5)
     assert await read(found) == b"bytes"
 
 
@@ -80,6 +80,45 @@ async def test_a_large_blob_is_read_in_pieces(blobs: AzureBlobs) -> None:
 async def test_an_empty_blob_is_a_blob(blobs: AzureBlobs) -> None:
     await blobs.put("n", b"", ABOUT)
     assert await read(await blobs.open("n")) == b""
+
+
+DATA = bytes(range(256)) * 4096  # 1 MiB
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "part"),
+    [
+        (0, 5, DATA[:5]),
+        (7, 1, DATA[7:8]),
+        (1000, None, DATA[1000:]),
+        (3, PIECE_BYTES + 10, DATA[3 : PIECE_BYTES + 13]),
+        (len(DATA) - 2, 10**17, DATA[-2:]),
+        (-3, None, DATA[-3:]),
+        (-3, 2, DATA[-3:-1]),
+        (-(10**17), None, DATA),
+        (len(DATA), None, b""),
+        (10**17, 5, b""),
+    ],
+)
+async def test_a_part_of_a_blob_is_read(blobs: AzureBlobs, start: int, length: int | None, part: bytes) -> None:
+    await blobs.put("n", DATA, ABOUT)
+    found = await blobs.open("n", start, length)
+    assert found is not None
+    assert (found.about, found.bytes_count, found.length) == (ABOUT, len(DATA), len(part))
+    assert found.start == (start if start >= 0 else max(0, len(DATA) + start))
+    assert await read(found) == part
+
+
+@pytest.mark.parametrize("start", [0, 1, -1])
+async def test_an_empty_blob_has_no_part(blobs: AzureBlobs, start: int) -> None:
+    await blobs.put("n", b"", ABOUT)
+    found = await blobs.open("n", start, 5)
+    assert found is not None
+    assert (found.bytes_count, found.length, await read(found)) == (0, 0, b"")
+
+
+async def test_a_part_of_nothing_is_not_found(blobs: AzureBlobs) -> None:
+    assert [await blobs.open("n", start, 5) for start in (0, 9, -9)] == [None] * 3
 
 
 async def test_where_nothing_was_written_nothing_is_found(blobs: AzureBlobs) -> None:

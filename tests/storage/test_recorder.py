@@ -48,13 +48,13 @@ class Memory:
         self.done.append("commit")
         self.blobs[name] = b"".join(self.blocks[block_id] for block_id in block_ids)
 
-    async def open(self, name: str) -> StoredBlob | None:
+    async def open(self, name: str, start: int = 0, length: int | None = None) -> StoredBlob | None:
         data = self.blobs.get(name)
 
         async def chunks() -> AsyncIterator[bytes]:
             yield data or b""
 
-        return None if data is None else StoredBlob(ABOUT, len(data), chunks)
+        return None if data is None else StoredBlob(ABOUT, len(data), 0, len(data), chunks)
 
     async def delete(self, name: str) -> None:
         self.blobs.pop(name, None)

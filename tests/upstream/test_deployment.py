@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from shared import config
+from shared.catalog.carried import fields
 from shared.ids import deployment_id, resource_id
 from shared.upstream.credentials import api_key
-from shared.upstream.deployment import Deployment, deployment_of
+from shared.upstream.deployment import VERSIONS_MAX, Deployment, deployment_of
 from shared.upstream.endpoint import of_entry
 
 USAGE = "stream_options.include_usage"
@@ -86,6 +87,62 @@ def test_a_version_too_old_is_sent_as_it_is_when_the_entry_says_exact() -> None:
 def test_usage_in_streams_may_be_asked_for_where_the_version_has_it(version: str, policy: str, supported: bool) -> None:
     one = deployment(version=version, api_version_policy=policy)
     assert one.supports("chat_completions", USAGE) is supported
+
+
+def carrying(one: Deployment, *carries: str) -> str:
+    return one.url("chat_completions", "chat/completions", carries=frozenset(carries)).rpartition("=")[2]
+
+
+def raises(log: pytest.LogCaptureFixture) -> list[str]:
+    return [message for message in log.messages if "api_version" in message]
+
+
+def test_a_call_is_sent_with_the_version_that_has_what_it_carries() -> None:
+    one = deployment(version="2024-10-21")
+    assert carrying(one, "modalities", "audio") == "2025-01-01-preview"
+    assert carrying(one, "reasoning_effort") == "2024-12-01-preview"
+    assert carrying(one, "parallel_tool_calls") == "2024-10-21"
+    assert carrying(one) == "2024-10-21"
+
+
+def test_a_raised_version_is_said_once_for_each_version(caplog: pytest.LogCaptureFixture) -> None:
+    one = deployment(version="2024-10-21")
+    for carries in (("modalities", "audio"), ("prediction",), ("store",), ("modalities", "audio"), ("metadata",)):
+        carrying(one, *carries)
+    first, second = raises(caplog)
+    assert first == (
+        "gpt-4o (deployment gpt-4o): api_version 2024-10-21 lacks audio and modalities; chat_completions calls that "
+        "carry it are sent with 2025-01-01-preview. Set api_version_policy: exact to send 2024-10-21."
+    )
+    assert "2024-12-01-preview" in second
+
+
+def test_what_the_version_has_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
+    carrying(deployment(version="2025-01-01-preview"), "audio")
+    carrying(deployment(version="v1"), "audio")
+    assert raises(caplog) == []
+
+
+def test_exact_sends_what_is_written_whatever_a_call_carries(caplog: pytest.LogCaptureFixture) -> None:
+    assert carrying(deployment(version="2024-02-01", api_version_policy="exact"), "audio") == "2024-02-01"
+    assert raises(caplog) == []
+
+
+def test_the_retired_extensions_path_keeps_its_version_whatever_a_call_carries() -> None:
+    one = deployment(
+        base="https://r.openai.azure.com/openai/deployments/gpt-4o/extensions", version="2023-07-01-preview"
+    )
+    assert carrying(one, "audio", "store") == "2023-07-01-preview"
+
+
+def test_what_a_deployment_remembers_of_versions_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    one = deployment(version="2024-10-21")
+    names = sorted(fields())
+    for count in range(VERSIONS_MAX * 2):
+        chosen = [name for place, name in enumerate(names) if count >> place & 1]
+        assert carrying(one, *chosen) >= "2024-10-21"
+    assert len(one._urls) == len(one._effective) == VERSIONS_MAX
+    assert len(raises(caplog)) < 5
 
 
 def test_openai_has_every_field() -> None:
