@@ -23,7 +23,7 @@ class Supervisor:
     def __init__(self, tasks_max: int = 10_000) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._kept = 0
-        self._tasks_max = tasks_max
+        self.tasks_max = tasks_max
 
     def __len__(self) -> int:
         """Tasks that will end by themselves."""
@@ -34,7 +34,7 @@ class Supervisor:
 
         Raises Unavailable (503) when `tasks_max` tasks are under way.
         """
-        if len(self) >= self._tasks_max:
+        if len(self) >= self.tasks_max:
             work.close()
             raise Unavailable("Too many calls are under way on this instance.", retry_after_ms=1000)
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -15,7 +15,7 @@ from operator import add
 
 from shared.routing.figures import AGES, Figures
 from shared.routing.state import DeploymentState, Grant
-from shared.routing.windows import BURST_S, Windows
+from shared.routing.windows import Windows
 
 PRESENT_S = 15.0
 """An instance whose figures did not change for so long wants nothing."""
@@ -42,7 +42,7 @@ class View:
         """This instance's own figures: the deployments that have any."""
         found: list[Figures] = []
         for id, state in states.items():
-            state.roll(int(now))
+            state.roll(now)
             state.wanted.roll(int(now))
             throttled_ms = max(0, round((state.throttled_until - now) * 1000)) if now < state.throttled_until else 0
             own = state.own
@@ -75,7 +75,7 @@ class View:
         self.peers = {id: peer for id, peer in self.peers.items() if now - peer.at < AGES}
         present = [peer for peer in self.peers.values() if blind or now - peer.at < PRESENT_S]
         for id, state in states.items():
-            state.roll(int(now))
+            state.roll(now)
             if not self.peers:
                 state.peers, state.peers_in_flight, state.peers_tokens_per_s = None, 0, 0.0
                 state.grant = Grant()
@@ -98,12 +98,9 @@ class View:
                 in_flight += figures.in_flight
             if figures.throttled_ms:
                 state.throttle(min(peer.at + figures.throttled_ms / 1000, now + 60.0))
-        second = int(now)
         if state.peers is None:
             state.peers = Windows()
-        state.peers.tokens.fill(second, tokens)
-        state.peers.minute.fill(second, requests)
-        state.peers.burst.fill(second, requests[: BURST_S + 1])
+        state.peers.fill(now, tokens, requests)
         state.peers_in_flight = in_flight
         state.peers_tokens_per_s = sum(tokens[1 : RATE_S + 1]) / RATE_S
 

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 from shared.routing.estimates import Estimates
-from shared.routing.windows import BURST_S, Window, Windows, burst_limit
+from shared.routing.windows import BURST_S, TICKS, Window, Windows, burst_limit
 from shared.upstream.ratelimit import Told
 
 TOLD_AFTER_S_MAX = 1.0
@@ -111,11 +111,11 @@ class DeploymentState:
         self._told_tokens_until = self._told_requests_until = -math.inf
         self._told_cumulative = self._told_requests = 0
 
-    def roll(self, second: int) -> None:
-        """Forgets what is older than the windows at `second`."""
-        self.own.roll(second)
+    def roll(self, now: float) -> None:
+        """Forgets what is older than the windows by now."""
+        self.own.roll(now)
         if self.peers is not None:
-            self.peers.roll(second)
+            self.peers.roll(now)
 
     def used(self) -> tuple[int, int, int]:
         """Tokens and requests of the minute, requests of ten seconds: this instance's and the others'."""
@@ -132,9 +132,8 @@ class DeploymentState:
         """Why a call of about `tokens` may not go there now; None when there is room for it."""
         if now < self.throttled_until:
             return Refused("told to wait by Azure", self.throttled_until)
-        second = int(now)
-        if second > self.own.tokens.second:
-            self.roll(second)
+        if int(now * TICKS) > self.own.burst.second:
+            self.roll(now)
         used, minute, burst = self.used()
         grant = self.grant
         if self.tpm is not None and used + tokens > self.tpm and (tokens <= self.tpm or used or self.in_flight):
@@ -166,9 +165,8 @@ class DeploymentState:
 
     def reserve(self, now: float, tokens: int) -> Reservation:
         """Counts a call that is about to be sent."""
-        second = int(now)
-        self.own.add(second, tokens, 1)
-        self.wanted.add(second, 1)
+        self.own.add(now, tokens, 1)
+        self.wanted.add(int(now), 1)
         self.reserved += tokens
         self.requests += 1
         self.in_flight += 1
@@ -243,12 +241,13 @@ class DeploymentState:
         amounts = own.by_age()
         if self.peers is not None:
             amounts = [one + other for one, other in zip(amounts, getattr(self.peers, window).by_age(), strict=True)]
+        ticks = TICKS if window == "burst" else 1
         over = sum(amounts) - used_max
         for age in range(len(amounts) - 1, -1, -1):
             over -= amounts[age]
             if over <= 0:
-                return float(int(now) + len(amounts) - age)
-        return float(int(now) + len(amounts))
+                return (int(now * ticks) + len(amounts) - age) / ticks
+        return (int(now * ticks) + len(amounts)) / ticks
 
 
 @dataclass(slots=True)
@@ -275,7 +274,7 @@ class Reservation:
         if self.counted:
             difference = tokens - self.tokens
             self.tokens = tokens
-            self.state.own.add(int(self.at), difference, 0)
+            self.state.own.add(self.at, difference, 0)
             self.state.grant.tokens -= difference
 
     def cancel(self) -> None:
@@ -283,7 +282,7 @@ class Reservation:
         if self.counted:
             self.counted = False
             state = self.state
-            state.own.add(int(self.at), -self.tokens, -1)
+            state.own.add(self.at, -self.tokens, -1)
             state.grant.tokens += self.tokens
             state.grant.minute += 1
             state.grant.burst += 1

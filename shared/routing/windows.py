@@ -1,10 +1,10 @@
 """What a deployment was asked for lately: tokens and requests of a sliding minute, requests of sliding ten seconds.
 
 Azure evaluates tokens by the minute and requests by the second or by ten seconds, so a minute's worth may not come at
-once (facts: Azure OpenAI's quota page). A window counts by whole seconds and keeps one second more than its length:
-whatever minute Azure looks at, what was counted in it never exceeds the limit.
+once (Azure OpenAI's quota page). A window counts by whole seconds, the short one by tenths, and keeps one more than its
+length: whatever minute Azure looks at, what was counted in it never exceeds the limit.
 
-Pure: time is a second of any clock that goes forward, as an argument.
+Pure: time is an argument, in seconds of any clock that goes forward.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 
 MINUTE_S = 60
 BURST_S = 10
+TICKS = 10
+"""Of the short window in a second: a second more than ten would cost a tenth of the throughput."""
 BURST_MIN = 10
 """A burst of so many requests is always allowed: the sixth of a small rpm would be none at all."""
 
 
 class Window:
-    """Amounts of the last `length` whole seconds and the running one; `used` is their sum."""
+    """Amounts of the last `length` slots of time and the running one; `used` is their sum. A slot is a second, or what
+    whoever counts takes for one."""
 
     __slots__ = ("_amounts", "_size", "second", "used")
 
@@ -83,21 +86,41 @@ class Windows:
 
     tokens: Window = field(default_factory=lambda: Window(MINUTE_S))
     minute: Window = field(default_factory=lambda: Window(MINUTE_S))
-    burst: Window = field(default_factory=lambda: Window(BURST_S))
+    burst: Window = field(default_factory=lambda: Window(BURST_S * TICKS))
 
-    def roll(self, second: int) -> None:
-        """Brings all three to `second`."""
+    def roll(self, now: float) -> None:
+        """Brings all three to `now`."""
+        self.burst.roll(int(now * TICKS))
+        second = int(now)
         if second > self.tokens.second:
             self.tokens.roll(second)
             self.minute.roll(second)
-            self.burst.roll(second)
 
-    def add(self, second: int, tokens: int, requests: int) -> None:
-        """Counts, perhaps negatively, at `second`."""
+    def add(self, at: float, tokens: int, requests: int) -> None:
+        """Counts, perhaps negatively, what was at a time."""
+        second = int(at)
         self.tokens.add(second, tokens)
         if requests:
             self.minute.add(second, requests)
-            self.burst.add(second, requests)
+            self.burst.add(int(at * TICKS), requests)
+
+    def fill(self, now: float, tokens: Sequence[int], requests: Sequence[int]) -> None:
+        """Makes the amounts, by age in seconds, its own; those of a second are spread over it."""
+        second = int(now)
+        self.tokens.fill(second, tokens)
+        self.minute.fill(second, requests)
+        tick = int(now * TICKS)
+        running = tick % TICKS + 1  # of the second that is not over
+        spread = _spread(requests[0], running)
+        for amount in requests[1 : BURST_S + 1]:
+            spread += _spread(amount, TICKS)
+        self.burst.fill(tick, spread)
+
+
+def _spread(amount: int, slots: int) -> list[int]:
+    """The amount in so many nearly equal parts."""
+    each, over = divmod(amount, slots)
+    return [each + 1] * over + [each] * (slots - over)
 
 
 def burst_limit(rpm: int) -> int:

@@ -21,7 +21,6 @@ from shared.gateway import Gateway, Plan
 from shared.operations.reply import BufferedReply, Reply, StreamedReply
 from shared.operations.table import CHAT_COMPLETIONS
 from shared.settings import Settings
-from shared.supervisor import Supervisor
 
 KEY = "sk-master"
 AUTHORIZED = {"authorization": f"Bearer {KEY}"}
@@ -70,7 +69,8 @@ class House:
 
     def limit_tasks(self, tasks_max: int) -> None:
         """Lets the gateway have only so many tasks more."""
-        self.gateway.supervisor = Supervisor(tasks_max)
+        supervisor = self.gateway.supervisor
+        supervisor.tasks_max = len(supervisor) + tasks_max
 
     def request(self, body: Any, path: str, method: str, headers: dict[str, str] | None) -> Request:
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
