@@ -8,8 +8,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shared import config
 from shared.config import Match
-from shared.errors import BadRequest, ModelNotFound, NotFound
-from shared.routing.router import COOLDOWN_MS, COOLING_MAX, WILDCARD_DEPLOYMENTS_MAX, Router
+from shared.errors import BadRequest, ModelNotFound, NotFound, RateLimited, UpstreamFailed
+from shared.routing.estimates import NOTHING
+from shared.routing.router import COOLDOWN_S, WILDCARD_DEPLOYMENTS_MAX, Router
+from shared.routing.selection import Full
+from shared.routing.state import Reservation
 from shared.seal import tag
 from shared.upstream.credentials import api_key
 from shared.upstream.deployment import Deployment, deployment_of
@@ -49,8 +52,17 @@ def param(line: str) -> str:
 
 
 def names(router: Router, model: str = "gpt-4o") -> list[str]:
-    """The deployments of `model`, in the order to try now."""
-    return [one.name for one in router.in_order(router.group(model))]
+    """The deployments of `model` in the order in which one call would try them now."""
+    left, found = router.group(model), []
+    while left and not isinstance(chosen := router.choose(left, NOTHING), Full):
+        left.remove(chosen.deployment)
+        found.append(chosen.deployment.name)
+    return found
+
+
+def begin(router: Router, deployment: Deployment) -> Reservation:
+    """A call is sent there."""
+    return router.state(deployment).reserve(router.now(), 0)
 
 
 def test_an_exact_name_is_served_by_its_entries() -> None:
@@ -107,14 +119,12 @@ def test_the_deployments_of_wildcards_are_bounded() -> None:
     assert Counter(built)["d0"] == 2  # the oldest was forgotten
 
 
-def test_cool_downs_that_have_passed_are_forgotten() -> None:
-    clock = Clock()
-    found = router(entry("azure/*", name="azure/*"), clock=clock)
-    for number in range(COOLING_MAX + 1):
+def test_what_is_known_of_a_wildcards_deployments_is_bounded() -> None:
+    found = router(entry("azure/*", name="azure/*"))
+    for number in range(WILDCARD_DEPLOYMENTS_MAX + 50):
         [one] = found.group(f"azure/d{number}")
-        found.cool(one, 1)
-        clock.now += 1
-    assert len(found._cooling_until) <= COOLING_MAX
+        found.state(one)
+    assert len(found.states) == WILDCARD_DEPLOYMENTS_MAX
 
 
 def test_a_wildcards_deployment_in_use_is_not_the_one_forgotten() -> None:
@@ -160,13 +170,13 @@ def test_the_lowest_order_comes_first_and_none_last() -> None:
 def test_order_beats_a_busy_deployment() -> None:
     found = router(entry("azure/a", params=param("order: 1")), entry("azure/b", params=param("order: 2")))
     for _ in range(50):
-        found.begin(found.group("gpt-4o")[0])
+        begin(found, found.group("gpt-4o")[0])
     assert names(found) == ["a", "b"]
 
 
 def test_the_least_busy_comes_first() -> None:
     found = router(entry("azure/a"), entry("azure/b"))
-    found.begin(found.group("gpt-4o")[0])
+    begin(found, found.group("gpt-4o")[0])
     assert names(found) == ["b", "a"]
 
 
@@ -175,16 +185,17 @@ def test_a_heavier_one_may_be_busier() -> None:
     a, b = found.group("gpt-4o")
     firsts: list[str] = []
     for _ in range(8):
-        first = found.in_order([a, b])[0]
-        found.begin(first)
-        firsts.append(first.name)
+        first = found.choose([a, b], NOTHING)
+        assert not isinstance(first, Full)
+        begin(found, first.deployment)
+        firsts.append(first.deployment.name)
     assert 5 <= firsts.count("a") <= 6
 
 
 def test_weight_zero_serves_only_when_no_other_can() -> None:
     found = router(entry("azure/a", params=param("weight: 0")), entry("azure/b"))
     for _ in range(50):
-        found.begin(found.group("gpt-4o")[1])
+        begin(found, found.group("gpt-4o")[1])
     assert names(found) == ["b", "a"]
 
 
@@ -197,25 +208,25 @@ def test_among_equals_chance_decides() -> None:
 
 def test_one_that_cools_comes_last_whatever_its_order() -> None:
     found = router(entry("azure/a", params=param("order: 1")), entry("azure/b", params=param("order: 2")))
-    found.cool(found.group("gpt-4o")[0], 1000)
+    found.failed(found.group("gpt-4o")[0], UpstreamFailed("x"))
     assert names(found) == ["b", "a"]
 
 
-@pytest.mark.parametrize(("said_ms", "lasts_s"), [(2500, 2.5), (None, COOLDOWN_MS / 1000)])
+@pytest.mark.parametrize(("said_ms", "lasts_s"), [(2500, 2.5), (None, COOLDOWN_S)])
 def test_cooling_ends_when_it_was_said_to(said_ms: int | None, lasts_s: float) -> None:
     clock = Clock()
     found = router(entry("azure/a", params=param("order: 1")), entry("azure/b", params=param("order: 2")), clock=clock)
-    found.cool(found.group("gpt-4o")[0], said_ms)
+    found.failed(found.group("gpt-4o")[0], RateLimited("x", retry_after_ms=said_ms))
     clock.now += lasts_s - 0.001
     before = names(found)
     clock.now += 0.001
-    assert (before, names(found)) == (["b", "a"], ["a", "b"])
+    assert (before, names(found)) == (["b"], ["a", "b"])
 
 
 def test_all_cooling_ones_are_still_tried_in_their_order() -> None:
     found = router(entry("azure/a", params=param("order: 1")), entry("azure/b", params=param("order: 2")))
     for one in found.group("gpt-4o"):
-        found.cool(one, 1000)
+        found.failed(one, UpstreamFailed("x"))
     assert names(found) == ["a", "b"]
 
 
@@ -227,10 +238,10 @@ def test_ordering_loses_nobody() -> None:
 def test_in_flight_counts_up_and_down() -> None:
     found = router(entry("azure/a"))
     one = found.group("gpt-4o")[0]
-    found.begin(one)
-    found.begin(one)
-    found.end(one)
-    assert found.in_flight(one) == 1
+    ended, _ = begin(found, one), begin(found, one)
+    ended.end()
+    ended.end()
+    assert (found.state(one).in_flight, found.under_way) == (1, 1)
 
 
 TWO = (
@@ -280,24 +291,27 @@ class InFlight(RuleBasedStateMachine):
         super().__init__()
         self.router = router(entry("azure/a"), entry("azure/b"), entry("azure/c"))
         self.group = self.router.group("gpt-4o")
-        self.open: list[Deployment] = []
+        self.open: list[tuple[str, Reservation]] = []
+
+    def in_flight(self, one: Deployment) -> int:
+        return self.router.state(one).in_flight
 
     @rule()
     def begin(self) -> None:
-        chosen = self.router.in_order(self.group)[0]
-        assert self.router.in_flight(chosen) == min(map(self.router.in_flight, self.group))
-        self.router.begin(chosen)
-        self.open.append(chosen)
+        chosen = self.router.choose(self.group, NOTHING)
+        assert not isinstance(chosen, Full)
+        assert self.in_flight(chosen.deployment) == min(map(self.in_flight, self.group))
+        self.open.append((chosen.deployment.name, begin(self.router, chosen.deployment)))
 
     @rule(at=st.integers(min_value=0))
     def end(self, at: int) -> None:
         if self.open:
-            self.router.end(self.open.pop(at % len(self.open)))
+            self.open.pop(at % len(self.open))[1].end()
 
     @invariant()
     def counts_agree(self) -> None:
-        held = Counter(one.name for one in self.open)
-        assert {one.name: self.router.in_flight(one) for one in self.group} == {name: held[name] for name in "abc"}
+        held = Counter(name for name, _ in self.open)
+        assert {one.name: self.in_flight(one) for one in self.group} == {name: held[name] for name in "abc"}
 
 
 TestInFlight = InFlight.TestCase
