@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
 from shared.config.models import ModelRef, ModelStringError, parse_model
 from shared.config.params import Mode
+from shared.config.pricing import NO_PRICING, Pricing
 from shared.config.versions import Policy
 
 CredentialKind = Literal[
@@ -67,7 +68,8 @@ class Entry:
     AZURE_API_VERSION, for an entry and URL that name none. `shared.upstream.endpoint` turns the three into an
     address. `api_base_at` names where the base was found, `api_base_shown` says whether a message may quote it.
     `order` None comes after every number. `tpm` and `rpm` are per minute, None when unknown.
-    `client_params` is what a caller may bring instead.
+    `provisioned`: its throughput is reserved (PTU), so that a call costs nothing more. `pricing` is what else it says
+    of its price. `client_params` is what a caller may bring instead.
     """
 
     path: str
@@ -93,7 +95,10 @@ class Entry:
     weight: float | None = None
     tpm: int | None = None
     rpm: int | None = None
+    region: str | None = None
+    provisioned: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
+    pricing: Pricing = NO_PRICING
     client_params: ClientParams = NO_CLIENT_PARAMS
 
     @property

@@ -21,6 +21,7 @@ from shared.config.fields import (
     Section,
     Text,
 )
+from shared.config.pricing import DeploymentTypeField
 
 Auth = Literal[
     "key",
@@ -90,18 +91,27 @@ class LitellmParams(CredentialValues):
     weight: Amount | None = Field(None, description="share of the traffic")
     tpm: Positive | None = Field(None, description="tokens per minute")
     rpm: Positive | None = Field(None, description="requests per minute")
+    region_name: Text | None = Field(None, description="the Azure region of the deployment")
     configurable_clientside_auth_params: list[Any] = Field(
         default_factory=list, max_length=16, description="credentials that a caller may bring in the body"
     )
 
 
 class ModelInfo(Section):
-    """`model_info`. `resource` is ours: a lasting name of the Azure resource."""
+    """`model_info`. `resource`, a lasting name of the Azure resource, `region`, `provisioned` and `deployment_type` are
+    ours."""
 
     id: Name | None = Field(None, description="1 to 128 printable ASCII characters")
     base_model: Text | None = Field(None, description="the model behind the deployment")
     mode: Mode | None = Field(None, description="what the deployment does")
     resource: ResourceName | None = Field(None, description="1 to 64 letters, digits, '.', '_' or '-'")
+    region: Text | None = Field(None, description="another name for litellm_params.region_name")
+    provisioned: bool | None = Field(None, description="true says that its throughput is paid by the hour (PTU)")
+    ptu_count: Amount | None = Field(None, gt=0, description="provisioned throughput units; implies provisioned")
+    cost_per_ptu_per_hour: Amount | None = Field(None, description="USD for one of them in an hour")
+    deployment_type: DeploymentTypeField | None = Field(
+        None, description="which of Azure's prices holds; Azure's own names, such as GlobalStandard, are taken as well"
+    )
 
 
 class ModelListItem(Section):

@@ -133,7 +133,8 @@ class Problems:
 def is_secret(path: str) -> bool:
     """Whether the last key of a YAML path names something that must not be shown."""
     key = path.rpartition(".")[2]
-    return path.startswith("environment_variables") or bool(_SECRET_KEY.search(key) and not key.endswith("_name"))
+    secret = bool(_SECRET_KEY.search(key)) and not key.endswith("_name") and "cost" not in key
+    return path.startswith("environment_variables") or secret
 
 
 def _description(model: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:

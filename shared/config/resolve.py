@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from shared.config import clientside, credentials, models
+from shared.config.costs import pricing_of
 from shared.config.entry import Credentials, Entry, Timeouts
 from shared.config.environment import Environment
 from shared.config.models import ModelRef, ModelStringError, parse_model
@@ -95,7 +96,14 @@ def _resolved(
         weight=params.weight,
         tpm=_chosen(problems, (f"{inside}.tpm", params.tpm), (f"{path}.tpm", item.tpm)),
         rpm=_chosen(problems, (f"{inside}.rpm", params.rpm), (f"{path}.rpm", item.rpm)),
+        region=_chosen(
+            problems, (f"{inside}.region_name", params.region_name), (f"{path}.model_info.region", info.region)
+        ),
+        provisioned=info.deployment_type == "ptu" or info.ptu_count is not None
+        if info.provisioned is None
+        else info.provisioned,
         timeouts=timeouts(params, context),
+        pricing=pricing_of(item, info, path, problems),
         client_params=clientside.parse(
             params.configurable_clientside_auth_params, f"{inside}.configurable_clientside_auth_params", problems
         ),
