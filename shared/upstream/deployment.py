@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from shared.catalog.api_versions import FORCED, Effective, effective
 from shared.catalog.capabilities import Capability, resolve
 from shared.catalog.policy import ParameterPolicy
+from shared.catalog.price import UNPRICED, Price
+from shared.catalog.prices import price_of, unpriced
 from shared.config import Match, Policy, Provider, Timeouts
 from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
 from shared.ids import deployment_id, resource_id
@@ -29,7 +31,8 @@ class Deployment:
     tried. `capability` is what its model takes, `parameters` what is done with the rest. `order` None comes last.
     `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1; 0 is for a deployment that serves
     only when every other one of its order cannot. `client_params` may come from the caller; `of_client` says that the
-    credential did, `public_only` that the address did, which then must be on the public internet.
+    credential did, `public_only` that the address did, which then must be on the public internet. `price` is what its
+    calls cost.
     """
 
     model_name: str
@@ -51,6 +54,7 @@ class Deployment:
     of_client: bool = False
     public_only: bool = False
     speech_cache: bool = False
+    price: Price = UNPRICED
     _effective: dict[str, Effective] = field(default_factory=dict, repr=False)
     _urls: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
@@ -109,6 +113,9 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
             name,
             model.name,
         )
+    price = price_of(entry, name)
+    if price.unpriced and entry.is_wildcard:  # of the others a start has told
+        log.warning("%s: %s", entry.label, unpriced(entry, name))
     resource = entry.resource or resource_id(endpoint.identity)
     return Deployment(
         model_name=entry.model_name,
@@ -130,4 +137,5 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         speech_cache=entry.speech_cache,
         weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
         client_params=entry.client_params,
+        price=price,
     )
