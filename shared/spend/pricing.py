@@ -10,9 +10,9 @@ more than the whole, because a cached token is also an audio token, cached text 
 A prompt longer than the price's `above` puts the whole request, its answer included, at the long-context prices.
 The reply's `service_tier` decides between the tiers; a batch line is at batch prices whatever it says.
 
-Audio that was heard is billed by whole seconds, a begun one as a whole one, as Azure's transcriptions report it. An
-image is billed by its tokens where they were told, else by its size and quality. Characters are counted from the
-request and never estimates.
+Audio that was heard is billed by whole seconds, a begun one as a whole one. Azure's list has a price per hour and names
+no rounding: this is inferred from its other speech meters, and never bills too little. An image is billed by its tokens
+where they were told, else by its size and quality. Characters are counted from the request and never estimates.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _main(usage: Usage, price: Price, rates: Rates) -> tuple[list[Part], bool]:
         return [("characters", usage.characters, price.character)], False
     estimated = usage.source == "estimated"
     if usage.seconds and price.second is not None:
-        return [("seconds", math.ceil(usage.seconds), price.second)], estimated
+        return [("seconds", math.ceil(round(usage.seconds, 3)), price.second)], estimated
     if usage.images:
         return _images(usage, price, rates, estimated)
     if usage.seconds and not usage.prompt:
