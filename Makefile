@@ -19,7 +19,7 @@ FIND_OLDEST = is() { "$$1" -c "import sys; sys.exit(sys.version_info[:2] != (3, 
 	for p in python3.11 "$(PYENV_VERSIONS)"/3.11*/bin/python3.11 python3 "$$(uv python find 3.11 2>/dev/null)"; do \
 	  if is "$$p"; then command -v "$$p"; exit 0; fi; done; exit 1
 
-.PHONY: help setup run test test-oldest check requirements docs bench clean oldest-found
+.PHONY: help setup run test test-oldest check requirements docs prices bench clean oldest-found
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -48,12 +48,16 @@ check: setup ## Lint, format check, types, and generated files
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m devtools.requirements --check
 	@$(PYTHON) -m devtools.docs --check
+	@$(PYTHON) -m devtools.prices --check
 
 requirements: setup ## Regenerate requirements.txt and requirements-dev.txt from pyproject.toml
 	@$(PYTHON) -m devtools.requirements
 
 docs: setup ## Regenerate the pages of docs/ that are made of the code
 	@$(PYTHON) -m devtools.docs
+
+prices: setup ## Regenerate the price book from its tables
+	@$(PYTHON) -m devtools.prices
 
 bench: setup ## Measure Spillway on this machine
 	@$(PYTHON) -m devtools bench $(ARGS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared import config as configuration
+from shared.catalog import prices
 from shared.catalog.api_versions import upgrades
 from shared.config import Config
 from shared.errors import ConfigError
@@ -40,4 +41,7 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
     endpoints, warnings = of_entries(config.entries)
     versions = [(entry, endpoint.api_version) for entry, endpoint in zip(config.entries, endpoints, strict=True)]
     warnings += () if settings.id_secret or config.master_key else (UNSEALED,)
-    return Plan(config, settings, (*config.warnings, *warnings, *upgrades(versions)), Account.read(environ))
+    fixed = [pair for pair in zip(config.entries, endpoints, strict=True) if not pair[0].is_wildcard]
+    priced = [(entry, endpoint.deployment_for(entry.model.deployment)) for entry, endpoint in fixed]
+    warnings = (*config.warnings, *warnings, *upgrades(versions), *prices.warnings(priced))
+    return Plan(config, settings, warnings, Account.read(environ))

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from devtools.docs.tables import code, table
 from shared.config.params import CredentialItem, CredentialValues, LitellmParams, ModelInfo, ModelListItem
 from shared.config.policies import AllowedFailsPolicy, RetryPolicy, StrategyArgs
+from shared.config.pricing import BASES
 from shared.config.settings import GeneralSettings, LitellmSettings, RouterSettings
 from shared.config.support import UNSUPPORTED
 from shared.settings import Settings
@@ -82,6 +83,17 @@ A caller may bring its own only where the entry says so: `configurable_clientsid
 whole address must match; it must be https, lead to a public address, and come with the caller's own key or token.
 
 """
+_PRICES = """What a call costs comes from the price book, shared/catalog/prices.json: the row of `base_model`, else of
+the deployment's own name, else of `model_name`, whichever is exactly a model's. Without a row a call is recorded as
+`unpriced`, never as free, and the start says so. The price is that of `deployment_type`, else of the place that
+`base_model` names (`azure/eu/gpt-4o`: a data zone), else of a global deployment; `region_name` says which data zone.
+With `provisioned` or `ptu_count` a call costs nothing, because capacity is paid by the hour.
+
+These keys of `litellm_params` and `model_info` win over the book; what they do not say still comes from it. What is
+priced by token also takes a long context and then a tier: `input_cost_per_token_above_272k_tokens_priority`; the tiers
+are `_batches`, `_priority` and `_flex`.
+
+"""
 _KINDS: dict[Any, str] = {
     str: "text",
     SecretStr: "secret",
@@ -100,6 +112,7 @@ def page() -> str:
     parts = [_HEAD, "## Environment\n\n", table(("Variable", "Default", "What it says"), environment_rows())]
     for title, (model, _) in SECTIONS.items():
         parts += [f"\n## {title}\n\n", table(("Key", "Kind", "Default", "What it says"), key_rows(model))]
+    parts += ["\n## Prices\n\n", _PRICES, table(("Key", "What it says"), price_rows())]
     parts += ["\n## Keys without effect\n\n", "LiteLLM's keys that Spillway knows and does not support.\n\n"]
     parts.append(table(("Section", "Keys", "What the warning says"), _unsupported_rows()))
     return "".join(parts)
@@ -123,6 +136,11 @@ def key_rows(model: type[BaseModel]) -> list[list[str]]:
         [code(field.alias or name), _kind(field.annotation), _default(field), field.description or ""]
         for name, field in model.model_fields.items()
     ]
+
+
+def price_rows() -> list[list[str]]:
+    """A row for each cost key, without its suffixes."""
+    return [[code(key), base.about] for key, base in BASES.items()]
 
 
 def _default(field: FieldInfo) -> str:

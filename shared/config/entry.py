@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
 from shared.config.models import ModelRef, ModelStringError, parse_model
 from shared.config.params import Mode
+from shared.config.pricing import NO_PRICING, Pricing
 from shared.config.versions import Policy
 
 CredentialKind = Literal[
@@ -70,7 +71,7 @@ class Entry:
     `max_parallel_requests` is the entry's own, else router_settings'; `cooldown_s` (seconds) and `allowed_fails` (per
     minute) are the entry's own only. `max_input_tokens` is what model_info says, not what the base model is known for.
     `provisioned`: its throughput is reserved (PTU), so that a call costs nothing more.
-    `client_params` is what a caller may bring instead.
+    `pricing` is what else it says of its price. `client_params` is what a caller may bring instead.
     """
 
     path: str
@@ -104,6 +105,7 @@ class Entry:
     cooldown_s: float | None = None
     allowed_fails: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    pricing: Pricing = NO_PRICING
     client_params: ClientParams = NO_CLIENT_PARAMS
 
     @property

@@ -23,6 +23,7 @@ from shared.config.fields import (
     Section,
     Text,
 )
+from shared.config.pricing import DeploymentTypeField
 
 Auth = Literal[
     "key",
@@ -103,7 +104,8 @@ class LitellmParams(CredentialValues):
 
 
 class ModelInfo(Section):
-    """`model_info`. `resource`, a lasting name of the Azure resource, `region` and `provisioned` are ours."""
+    """`model_info`. `resource`, a lasting name of the Azure resource, `region`, `provisioned` and `deployment_type` are
+    ours."""
 
     id: Name | None = Field(None, description="1 to 128 printable ASCII characters")
     base_model: Text | None = Field(None, description="the model behind the deployment")
@@ -115,6 +117,10 @@ class ModelInfo(Section):
     max_input_tokens: Positive | None = Field(None, description="tokens that a prompt may have")
     provisioned: bool | None = Field(None, description="true says that its throughput is paid by the hour (PTU)")
     ptu_count: Amount | None = Field(None, gt=0, description="provisioned throughput units; implies provisioned")
+    cost_per_ptu_per_hour: Amount | None = Field(None, description="USD for one of them in an hour")
+    deployment_type: DeploymentTypeField | None = Field(
+        None, description="which of Azure's prices holds; Azure's own names, such as GlobalStandard, are taken as well"
+    )
 
 
 class ModelListItem(Section):

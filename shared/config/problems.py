@@ -136,7 +136,7 @@ def is_secret(path: str) -> bool:
     key = path.rpartition(".")[2]
     if path.startswith("environment_variables"):
         return True
-    return bool(_SECRET_KEY.search(key)) and not key.endswith(("_name", "_tokens"))
+    return bool(_SECRET_KEY.search(key)) and not key.endswith(("_name", "_tokens")) and "cost" not in key
 
 
 def _description(model: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:

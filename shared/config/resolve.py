@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from shared.config import clientside, credentials, models
+from shared.config.costs import pricing_of
 from shared.config.entry import Credentials, Entry, Timeouts
 from shared.config.environment import Environment
 from shared.config.models import ModelRef, ModelStringError, parse_model
@@ -101,7 +102,9 @@ def _resolved(
         region=_chosen(
             problems, (f"{inside}.region_name", params.region_name), (f"{path}.model_info.region", info.region)
         ),
-        provisioned=info.ptu_count is not None if info.provisioned is None else info.provisioned,
+        provisioned=info.deployment_type == "ptu" or info.ptu_count is not None
+        if info.provisioned is None
+        else info.provisioned,
         cooldown_s=_chosen(
             problems,
             (f"{path}.model_info.cooldown_time", info.cooldown_time),
@@ -113,6 +116,7 @@ def _resolved(
             (f"{inside}.allowed_fails", params.allowed_fails),
         ),
         timeouts=timeouts(params, context),
+        pricing=pricing_of(item, info, path, problems),
         client_params=clientside.parse(
             params.configurable_clientside_auth_params, f"{inside}.configurable_clientside_auth_params", problems
         ),

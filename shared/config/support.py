@@ -13,8 +13,12 @@ from fnmatch import fnmatchcase
 
 from pydantic import BaseModel
 
+from shared.config.pricing import cost_key
+
+COSTS = ("litellm_params", "model_info")
+"""Where the cost keys of pricing.py are read, which are no fields of a model."""
 LATER = "is not supported yet and has no effect"
-PRICES = "is not supported yet and has no effect; custom prices are not read"
+PRICES = "is not a price that Spillway reads and has no effect"
 TABLES = "has no effect; Spillway shares its state through the storage account, without Redis or SQL"
 NEEDLESS_REFRESH = (
     "is not needed; tokens are always refreshed, and an entry without credentials uses DefaultAzureCredential"
@@ -47,7 +51,7 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
             " use_in_pass_through use_litellm_proxy custom_tokenizer supports_system_message"
         ),
         **_all("keepalive_seconds", f"{LATER}; general_settings.keepalive_s is its place"),
-        **_all("*_cost_per_* *_cost cost_per_*", PRICES),
+        **_all("*_cost_per_* *_cost *_cost_above_* cost_per_*", PRICES),
         **_all("redis_host redis_port redis_password", TABLES),
         **_REQUEST_DEFAULTS,
     },
@@ -59,7 +63,7 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
             " max_tokens max_output_tokens litellm_provider db_model created_at"
             " updated_at created_by updated_by description"
         ),
-        **_all("ptu_shares *_cost_per_* *_cost cost_per_*", PRICES),
+        **_all("ptu_shares *_cost_per_* *_cost *_cost_above_* cost_per_*", PRICES),
     },
     "router_settings": {
         **_all(
@@ -113,7 +117,7 @@ def known_keys(model: type[BaseModel]) -> frozenset[str]:
 
 def complaint(section: str, key: str, known: Collection[str]) -> str | None:
     """The warning for `key`, None when it is read. An unknown one gets the nearest known name as a suggestion."""
-    if key in known:
+    if key in known or (section in COSTS and cost_key(key) is not None):
         return None
     table = UNSUPPORTED[section]
     if key in table:

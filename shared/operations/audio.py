@@ -11,8 +11,8 @@ from shared.operations.operation import Call, EventTranslator, Incoming, Proxied
 from shared.operations.parsing import call_of, missing, number, text, wrong_type
 from shared.operations.passed_bytes import PassedBytes
 from shared.operations.typed_events import TypedEvents
-from shared.usage.estimate import audio_seconds, inputs_tokens, no_tokens, tokens_of
-from shared.usage.usage import Usage, transcription_usage, typed_usage
+from shared.usage.estimate import audio_seconds, no_tokens, tokens_of
+from shared.usage.usage import Usage, spoken_usage, transcription_usage
 
 AUDIO_BYTES_MAX = 26_214_400
 """25 MiB: Azure's limit for one audio file."""
@@ -61,12 +61,11 @@ def _transcript_tokens(payload: dict[str, Any]) -> int:
 
 
 def _transcript_events(call: Call) -> EventTranslator:
-    return TypedEvents(frozenset({"transcript.text.done"}), typed_usage)
+    return TypedEvents(frozenset({"transcript.text.done"}), transcription_usage)
 
 
 def _speech_estimate(call: Call) -> Usage:
-    spoken = call.body["input"]
-    return Usage(inputs_tokens(spoken), 0, characters=len(spoken), source="estimated")
+    return replace(speech_usage(call), source="estimated")
 
 
 def as_events(call: Call) -> bool:
@@ -76,13 +75,14 @@ def as_events(call: Call) -> bool:
 
 def _speech_events(call: Call) -> EventTranslator:
     if as_events(call):
-        return TypedEvents(frozenset({"speech.audio.done"}), typed_usage)
+        return TypedEvents(frozenset({"speech.audio.done"}), spoken_usage)
     return PassedBytes(speech_usage(call))
 
 
 def speech_usage(call: Call) -> Usage:
     """A spoken character is billed as it was sent: nothing of it has to be told by the upstream."""
-    return Usage(0, 0, characters=len(call.body["input"]))
+    spoken = call.body["input"]
+    return Usage(0, 0, characters=len(spoken), spoken_tokens=tokens_of(spoken))
 
 
 def _transcript(path: str) -> Proxied:
@@ -112,7 +112,7 @@ SPEECH = Proxied(
     billing_unit="characters, or tokens of gpt-4o-mini-tts",
     parse=parse_speech,
     encode=encode,
-    usage=typed_usage,
+    usage=spoken_usage,
     estimate=_speech_estimate,
     completion_tokens=no_tokens,
     translator=_speech_events,

@@ -17,7 +17,7 @@ from shared.errors import SpillwayError, StorageFailed
 from shared.storage.tables import Row, Table
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
-from shared.usage.usage import typed_usage
+from shared.usage.usage import response_usage
 
 log = logging.getLogger("spillway")
 
@@ -141,7 +141,7 @@ class Background:
 
     def _record(self, job: Job, payload: dict[str, Any] | None) -> CallRecord:
         """The record of a call whose answer ended long after its reply."""
-        usage = typed_usage(payload)
+        usage = response_usage(payload)
         status = payload.get("status") if payload is not None else None
         return CallRecord(
             call_id=job.call_id,

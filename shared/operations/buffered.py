@@ -99,7 +99,8 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
     going_on = operation.goes_on(call, payload) if operation.goes_on is not None else None
     if going_on is not None:
         await exchange.note(attempt, going_on)
-    usage = operation.usage(payload) or exchange.estimate(operation.completion_tokens(payload))
+    told = operation.usage(payload)
+    usage = operation.told(call, told) if told else exchange.estimate(operation.completion_tokens(payload))
     if operation.seal is not None and operation.seal(call, payload):
         body = _written(payload)
     return Answer(body, usage, media_type)

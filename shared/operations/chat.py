@@ -10,7 +10,7 @@ from shared.operations.chat_events import ChatEvents
 from shared.operations.encoding import asking_usage, dumped
 from shared.operations.extensions import translated
 from shared.operations.operation import Call, Incoming, Proxied
-from shared.operations.parsing import call_of, missing, stream_options, wants_usage, wrong_type
+from shared.operations.parsing import asked_tier, call_of, missing, stream_options, wants_usage, wrong_type
 from shared.operations.responses_ids import scrub
 from shared.upstream.deployment import Deployment
 from shared.usage.estimate import chat_completion_tokens, chat_prompt_tokens
@@ -53,7 +53,7 @@ CHAT = Proxied(
     parse=parse,
     encode=encode,
     usage=chat_usage,
-    estimate=lambda call: Usage(chat_prompt_tokens(call.body), 0, source="estimated"),
+    estimate=lambda call: Usage(chat_prompt_tokens(call.body), 0, source="estimated", tier=asked_tier(call)),
     completion_tokens=chat_completion_tokens,
     translator=lambda call: ChatEvents(call.call_id, call.model, show_usage=wants_usage(call), seal=seal_chunks(call)),
     seal=seal_reply,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from shared.errors import BadRequest
@@ -46,7 +47,25 @@ def _check_count(count: Any) -> None:
 
 
 def _estimate(call: Call) -> Usage:
-    return Usage(inputs_tokens(call.body.get("prompt")), 0, images=int(call.body.get("n") or 1), source="estimated")
+    images = int(call.body.get("n") or 1)
+    return told(call, Usage(inputs_tokens(call.body.get("prompt")), 0, images=images, source="estimated"))
+
+
+def told(call: Call, usage: Usage) -> Usage:
+    """`usage` with the size and the quality that were asked for, where the reply names none, as dall-e's does."""
+    size, quality = (
+        value if isinstance(value, str) and value != "auto" else ""
+        for value in (call.body.get("size"), call.body.get("quality"))
+    )
+    return replace(usage, image_size=usage.image_size or size, image_quality=usage.image_quality or quality)
+
+
+def _events(call: Call, final: str) -> TypedEvents:
+    def read(payload: Any) -> Usage | None:
+        usage = image_usage(payload)
+        return usage and told(call, usage)
+
+    return TypedEvents(frozenset({final}), read)
 
 
 GENERATION = Proxied(
@@ -59,7 +78,8 @@ GENERATION = Proxied(
     usage=image_usage,
     estimate=_estimate,
     completion_tokens=no_tokens,
-    translator=lambda call: TypedEvents(frozenset({"image_generation.completed"}), image_usage),
+    translator=lambda call: _events(call, "image_generation.completed"),
+    told=told,
 )
 EDIT = Proxied(
     upstream_path="images/edits",
@@ -71,7 +91,8 @@ EDIT = Proxied(
     usage=image_usage,
     estimate=_estimate,
     completion_tokens=no_tokens,
-    translator=lambda call: TypedEvents(frozenset({"image_edit.completed"}), image_usage),
+    translator=lambda call: _events(call, "image_edit.completed"),
+    told=told,
     body="form",
     body_bytes_max=FORM_BYTES_MAX,
 )

@@ -115,17 +115,17 @@ class EventTranslator(Protocol):
 class Proxied:
     """How an operation is carried to a deployment.
 
-    `modes`: values of `model_info.mode` it serves (an entry without a mode serves any). `providers`: route prefixes
-    it serves. `parse` makes a Call of a request, raising BadRequest; `encode` makes the body for one deployment.
-    `usage` reads a whole reply's JSON ({} when the reply is not JSON, which `replies_json` False allows). `estimate`
-    is a call's usage before its answer, and `completion_tokens` what a reply adds, where the upstream told no usage.
-    `translator` is for streamed answers, which `speaks_events` tells from plain bytes; `simulate` makes the bytes of a
-    stream from a whole answer, for models that cannot stream. `replay`: after which kinds of failure another
-    deployment may be tried. `method` is the upstream's, `catalog` the operation's name in
-    shared.catalog.api_versions where it differs from its own. Where ids belong to a resource, `seal` replaces those
-    in a whole reply's JSON, in place, and says whether there were any; `scrub` does so in the text of an error.
-    `failed` is the failure that a reply's JSON stands for although its status is 200; `goes_on` is the upstream id of
-    an answer that is made after its reply.
+    `modes`: values of `model_info.mode` it serves (an entry without a mode serves any). `providers`: route prefixes it
+    serves. `parse` makes a Call of a request, raising BadRequest; `encode` makes the body for one deployment. `usage`
+    reads a whole reply's JSON ({} when the reply is not JSON, which `replies_json` False allows), and `told` adds to it
+    what only the request says; a translator does both. `estimate` is a call's usage before its answer, and
+    `completion_tokens` what a reply adds, where the upstream told no usage. `translator` is for streamed answers, which
+    `speaks_events` tells from plain bytes; `simulate` makes the bytes of a stream from a whole answer, for models that
+    cannot stream. `replay`: after which kinds of failure another deployment may be tried. `method` is the upstream's,
+    `catalog` the operation's name in shared.catalog.api_versions where it differs from its own. Where ids belong to a
+    resource, `seal` replaces those in a whole reply's JSON, in place, and says whether there were any; `scrub` does so
+    in the text of an error. `failed` is the failure that a reply's JSON stands for although its status is 200;
+    `goes_on` is the upstream id of an answer that is made after its reply.
     """
 
     upstream_path: str
@@ -147,6 +147,7 @@ class Proxied:
     method: str = "POST"
     catalog: str | None = None
     seal: Callable[[Call, dict[str, Any]], bool] | None = None
+    told: Callable[[Call, Usage], Usage] = lambda call, usage: usage
     failed: Callable[[Call, dict[str, Any]], SpillwayError | None] | None = None
     goes_on: Callable[[Call, dict[str, Any]], str | None] | None = None
     scrub: Callable[[Call, str], str] | None = None

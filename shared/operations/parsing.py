@@ -87,6 +87,12 @@ def wants_usage(call: Call) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
+def asked_tier(call: Call) -> str | None:
+    """The service tier that a request asks for: what it is billed as, when its answer never tells."""
+    tier = call.body.get("service_tier")
+    return tier if isinstance(tier, str) else None
+
+
 def missing(name: str) -> BadRequest:
     """The error for a required field that is not there."""
     return BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")

@@ -12,11 +12,11 @@ from shared.errors import BadRequest
 from shared.operations import responses_ids
 from shared.operations.encoding import encode
 from shared.operations.operation import Call, Incoming, Proxied
-from shared.operations.parsing import boolean, call_of, stream_options, wrong_type
+from shared.operations.parsing import asked_tier, boolean, call_of, stream_options, wrong_type
 from shared.operations.responses_events import ResponseEvents, failure_of, going_on
 from shared.operations.responses_simulated import streamed_response
 from shared.usage.estimate import response_output_tokens, response_prompt_tokens
-from shared.usage.usage import Usage, typed_usage
+from shared.usage.usage import Usage, response_usage
 
 CATALOG = "responses"
 MODES = frozenset({"chat", "responses"})
@@ -57,7 +57,7 @@ def _parsed(incoming: Incoming, *, streams: bool) -> Call:
 
 
 def _estimate(call: Call) -> Usage:
-    return Usage(response_prompt_tokens(call.body), 0, source="estimated")
+    return Usage(response_prompt_tokens(call.body), 0, source="estimated", tier=asked_tier(call))
 
 
 def seal(call: Call, payload: dict[str, Any]) -> bool:
@@ -77,7 +77,7 @@ CREATE = Proxied(
     billing_unit="tokens",
     parse=parse,
     encode=encode,
-    usage=typed_usage,
+    usage=response_usage,
     estimate=_estimate,
     completion_tokens=response_output_tokens,
     translator=ResponseEvents,

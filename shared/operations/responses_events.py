@@ -13,7 +13,7 @@ from shared.operations.shapes import replace
 from shared.operations.typed_events import TypedEvents
 from shared.upstream.answers import error_in_stream
 from shared.upstream.sse import with_data
-from shared.usage.usage import Usage, typed_usage
+from shared.usage.usage import Usage, response_usage
 
 FINAL = frozenset({"response.completed", "response.failed", "response.incomplete", "response.cancelled"})
 _UNDER_WAY = ("queued", "in_progress")
@@ -28,7 +28,7 @@ class ResponseEvents(TypedEvents):
     """
 
     def __init__(self, call: Call) -> None:
-        super().__init__(FINAL, typed_usage, DATALESS)
+        super().__init__(FINAL, response_usage, DATALESS)
         self._call = call
         self._seal = responses_ids.sealing(call)
 

@@ -29,7 +29,7 @@ from shared.operations.speech_store import Kept, SpeechStore
 from shared.operations.typed_events import TypedEvents
 from shared.seal import Seal
 from shared.storage.recorder import Recorder
-from shared.usage.usage import Usage, typed_usage
+from shared.usage.usage import Usage, spoken_usage
 
 CACHE_HEADER = "x-spillway-speech-cache"
 KEPT_WAIT_S = 1.0
@@ -119,7 +119,7 @@ class RecordedEvents(TypedEvents):
     """Speech as events, forwarded as they arrive; the audio in them is recorded."""
 
     def __init__(self, recorder: Recorder) -> None:
-        super().__init__(frozenset({"speech.audio.done"}), typed_usage)
+        super().__init__(frozenset({"speech.audio.done"}), spoken_usage)
         self._recorder = recorder
 
     def finish(self) -> bytes:

@@ -10,6 +10,8 @@ from shared.catalog.api_versions import FORCED, Effective, effective, lacking
 from shared.catalog.capabilities import Capability, resolve
 from shared.catalog.carried import NOTHING
 from shared.catalog.policy import ParameterPolicy
+from shared.catalog.price import UNPRICED, Price
+from shared.catalog.prices import price_of, unpriced
 from shared.config import Match, Policy, Provider, Timeouts
 from shared.config.clientside import NO_CLIENT_PARAMS, ClientParams
 from shared.ids import deployment_id, resource_id
@@ -36,6 +38,7 @@ class Deployment:
     only when every other one of its order cannot. `client_params` may come from the caller; `of_client` says that the
     credential did, `public_only` that the address did, which then must be on the public internet. `tpm` and `rpm` are
     limits a minute, None when unknown; `max_input_tokens` is the context window; `provisioned` means PTUs.
+    `price` is what its calls cost.
     """
 
     model_name: str
@@ -66,7 +69,7 @@ class Deployment:
     region: str | None = None
     provisioned: bool = False
     max_input_tokens: int | None = None
-    token_rate: float | None = None
+    price: Price = UNPRICED
     _effective: dict[tuple[str, frozenset[str]], Effective] = field(default_factory=dict, repr=False)
     _urls: dict[tuple[str, str, frozenset[str]], str] = field(default_factory=dict, repr=False)
     _said: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
@@ -74,6 +77,14 @@ class Deployment:
     @property
     def label(self) -> str:
         return self.name
+
+    @property
+    def token_rate(self) -> float | None:
+        """What a token in and one out cost together, in picodollars; a provisioned one costs nothing more."""
+        if self.price.ptu:
+            return 0.0
+        rates = self.price.rates("standard", 0)
+        return None if rates.input is None else float(rates.input + (rates.output or 0))
 
     @property
     def resource_tag(self) -> bytes:
@@ -150,6 +161,9 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
             name,
             model.name,
         )
+    price = price_of(entry, name)
+    if price.unpriced and entry.is_wildcard:  # of the others a start has told
+        log.warning("%s: %s", entry.label, unpriced(entry, name))
     resource = entry.resource or resource_id(endpoint.identity)
     return Deployment(
         model_name=entry.model_name,
@@ -180,4 +194,5 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         max_input_tokens=entry.max_input_tokens,
         weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
         client_params=entry.client_params,
+        price=price,
     )

@@ -257,3 +257,16 @@ def test_a_plans_warnings_are_logged_when_it_is_put_to_use(plan: Plan, caplog: p
 def test_the_plan_is_read_once(plan: Plan) -> None:
     gateway.use(plan)
     assert gateway.check() is plan
+
+
+def test_a_plan_names_once_who_has_no_price(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    entry = (
+        "  - model_name: '{}'\n    litellm_params: {{model: 'azure/{}', api_key: k, "
+        "api_base: 'https://r.openai.azure.com'}}\n"
+    )
+    names = (("m", "mine"), ("gpt-4o", "x"), ("*", "*"))
+    file.write_text("model_list:\n" + "".join(entry.format(*pair) for pair in names))
+    plan = read_plan({"SPILLWAY_CONFIG": str(file), "SPILLWAY_MASTER_KEY": "sk"})
+    [said] = [warning for warning in plan.warnings if "spent" in warning]
+    assert said == "model_list[0] (m): what is spent on mine is not known: set model_info.base_model to its model."

@@ -189,5 +189,24 @@ def test_its_share_of_the_load_is_weight_else_rpm_else_tpm(written: dict[str, st
     assert deployment(**written).weight == weight
 
 
+def test_it_knows_its_price() -> None:
+    one = deployment(model_info="{base_model: azure/eu/gpt-4o}")
+    assert (one.price.model, one.price.deployment_type, one.price.source) == ("gpt-4o", "data_zone", "base_model")
+
+
+def test_its_price_is_that_of_the_deployment_in_its_address() -> None:
+    one = deployment(base="https://r.openai.azure.com/openai/deployments/o3")
+    assert (one.price.model, one.price.source) == ("o3", "deployment")
+
+
+def test_a_deployment_of_a_wildcard_says_that_it_has_no_price(caplog: pytest.LogCaptureFixture) -> None:
+    entries = config.from_environment({"AZURE_API_BASE": "https://r.openai.azure.com", "AZURE_API_KEY": "k"})
+    for name in ("azure/mine", "azure/gpt-4o"):
+        match = entries.matches(name)[0]
+        deployment_of(match, of_entry(match.entry)[0], api_key("k", bearer=False))
+    [said] = [line for line in caplog.messages if "spent" in line]
+    assert "what is spent on mine is not known" in said
+
+
 def test_its_repr_shows_no_key() -> None:
     assert "'k'" not in repr(deployment())
