@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from shared.errors import SpillwayError
 from shared.routing.figures import Figures, pack, unpack
 from shared.routing.router import Router
 from shared.routing.sharing import Peer, View
+from shared.routing.state import DeploymentState
 from shared.storage.tables import Row, Table
 
 log = logging.getLogger("spillway")
@@ -52,14 +54,14 @@ class Peers:
         self._seen: dict[str, str] = {}
         self._written: tuple[Figures, ...] | None = None
         self._answered_at = router.now()
-        self._active_at = router.now()
+        self._active_at = -math.inf
         self._asked = 0
-        router.share_state(lambda: self.blind)
+        router.share_state(lambda: self.blind, self._meet)
 
     @property
     def blind(self) -> bool:
         """Whether the others' figures can no longer be had."""
-        return self._router.now() - self._answered_at > BLIND_AFTER_S and self._router.now() - self._active_at < IDLE_S
+        return self._unanswered and not self._idle
 
     @property
     def interval_s(self) -> float:
@@ -76,6 +78,7 @@ class Peers:
     async def turn(self) -> None:
         """Writes what changed, reads the others, and grants itself its share. Raises nothing that storage does."""
         router = self._router
+        self._notice()
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._write()
@@ -83,10 +86,7 @@ class Peers:
         except (SpillwayError, TimeoutError) as error:
             if not self.blind:
                 log.warning("usage is not shared: the storage account does not answer (%s)", type(error).__name__)
-        now = router.now()
-        self._view.lag_s = self.interval_s / 2
-        blind = now - self._answered_at > BLIND_AFTER_S
-        self._view.apply(router.states, now, self.interval_s, router.random, blind=blind)
+        self._apply(router.states)
         router.was_read()
 
     async def close(self) -> None:
@@ -94,15 +94,35 @@ class Peers:
         await self._table.close()
 
     async def _until_asked(self) -> None:
+        self._notice()
+        while self._idle:
+            await self._router.next_call()
+            self._notice()
+
+    @property
+    def _idle(self) -> bool:
+        return self._router.now() - self._active_at >= IDLE_S
+
+    @property
+    def _unanswered(self) -> bool:
+        return self._router.now() - self._answered_at > BLIND_AFTER_S
+
+    def _notice(self) -> None:
+        """Whether the instance was asked for anything; an idle one did not ask the table, which owes it no answer."""
         router = self._router
-        while True:
-            if router.asked != self._asked or router.under_way:
-                self._asked = router.asked
-                self._active_at = router.now()
-            if router.now() - self._active_at < IDLE_S:
-                return
-            await router.next_call()
-            self._answered_at = router.now()
+        if router.asked != self._asked or router.under_way:
+            if self._idle:
+                self._answered_at = router.now()
+            self._asked = router.asked
+            self._active_at = router.now()
+
+    def _meet(self, id: str, state: DeploymentState) -> None:
+        """A deployment that this instance was never asked for may be in use by the others."""
+        self._apply({id: state})
+
+    def _apply(self, states: Mapping[str, DeploymentState]) -> None:
+        self._view.lag_s = self.interval_s / 2
+        self._view.apply(states, self._router.now(), self.interval_s, self._router.random, blind=self._unanswered)
 
     async def _write(self) -> None:
         now = self._router.now()

@@ -58,6 +58,7 @@ class Router:
         self._waiting = 0
         self._calls = asyncio.Event()
         self.blind: Callable[[], bool] = lambda: False
+        self._meet: Callable[[str, DeploymentState], None] = lambda id, state: None
         self._unread: asyncio.Event | None = None
         self._unread_until = -math.inf
 
@@ -134,6 +135,8 @@ class Router:
             )
             if self._unread is not None:
                 known.grant = Grant(0, 0, 0, self._unread_until)
+            else:
+                self._meet(deployment.id, known)
         return known
 
     @property
@@ -196,12 +199,13 @@ class Router:
         finally:
             self._waiting -= 1
 
-    def share_state(self, blind: Callable[[], bool]) -> None:
+    def share_state(self, blind: Callable[[], bool], meet: Callable[[str, DeploymentState], None]) -> None:
         """Other instances may use the same deployments: until they are read, calls wait for that, FIRST_READ_S at most.
 
-        `blind` says whether what they use can no longer be had.
+        `blind` says whether what they use can no longer be had; `meet` puts what is known of it into a new state.
         """
         self.blind = blind
+        self._meet = meet
         self._unread = asyncio.Event()
         self._unread_until = self.now() + FIRST_READ_S
 

@@ -15,7 +15,7 @@ from operator import add
 
 from shared.routing.figures import AGES, Figures
 from shared.routing.state import DeploymentState, Grant
-from shared.routing.windows import Windows
+from shared.routing.windows import MINUTE_S, Windows
 
 PRESENT_S = 15.0
 """An instance whose figures did not change for so long wants nothing."""
@@ -70,14 +70,16 @@ class View:
     ) -> None:
         """Puts the others' use and this instance's grants into the states, until the next read in `next_s` seconds.
 
-        `blind`: the others cannot be read any more; each instance then keeps to its share of the whole limit.
+        `blind`: the others cannot be read any more; each instance then keeps to an equal part of the whole limit, of
+        all that were there lately, for as long as that lasts.
         """
-        self.peers = {id: peer for id, peer in self.peers.items() if now - peer.at < AGES}
+        self.peers = {id: peer for id, peer in self.peers.items() if blind or now - peer.at < AGES}
         present = [peer for peer in self.peers.values() if blind or now - peer.at < PRESENT_S]
         for id, state in states.items():
             state.roll(now)
             if not self.peers:
                 state.peers, state.peers_in_flight, state.peers_tokens_per_s = None, 0, 0.0
+                state.peers_throttled_until = -math.inf
                 state.grant = Grant()
                 continue
             self._fill(id, state, now)
@@ -87,6 +89,7 @@ class View:
         """The sum of the others' figures, each as much older as it was seen before now."""
         tokens, requests = [0] * AGES, [0] * AGES
         in_flight = 0
+        throttled_until = -math.inf
         for peer in self.peers.values():
             figures = peer.figures.get(id)
             if figures is None:
@@ -97,11 +100,12 @@ class View:
             if older < PRESENT_S:
                 in_flight += figures.in_flight
             if figures.throttled_ms:
-                state.throttle(min(peer.at + figures.throttled_ms / 1000, now + 60.0))
+                throttled_until = max(throttled_until, min(peer.at + figures.throttled_ms / 1000, now + MINUTE_S))
         if state.peers is None:
             state.peers = Windows()
         state.peers.fill(now, tokens, requests)
         state.peers_in_flight = in_flight
+        state.peers_throttled_until = throttled_until
         state.peers_tokens_per_s = sum(tokens[1 : RATE_S + 1]) / RATE_S
 
     def _grant(
@@ -114,7 +118,7 @@ class View:
         random: Callable[[], float],
         blind: bool,
     ) -> Grant:
-        share = self.share(id, state, present, now)
+        share = 1 / (1 + len(present)) if blind else self.share(id, state, present, now)
         used_tokens, used_minute, used_burst = state.used()
         own = state.own
         requests_per_s = 0.0
@@ -124,8 +128,11 @@ class View:
         left_tokens, left_requests = state.told_left(now)
         if state.tpm is not None:
             left = state.tpm - used_tokens - state.peers_tokens_per_s * self.lag_s
-            part = state.tpm * share - own.tokens.used if blind else min(left, left_tokens) * share
-            grant.tokens = _lot(part, min(left, left_tokens), share, _call_tokens(state), random)
+            if blind:
+                grant.tokens = max(0.0, state.tpm * share - own.tokens.used)
+            else:
+                left = min(left, left_tokens)
+                grant.tokens = _lot(left * share, left, share, _call_tokens(state), random)
         if state.rpm is not None and state.burst is not None:
             late = requests_per_s * self.lag_s
             minute = min(state.rpm - used_minute - late, left_requests)

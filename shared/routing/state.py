@@ -74,6 +74,7 @@ class DeploymentState:
         "own",
         "peers",
         "peers_in_flight",
+        "peers_throttled_until",
         "peers_tokens_per_s",
         "requests",
         "reserved",
@@ -101,6 +102,7 @@ class DeploymentState:
         self.reserved = 0
         self.requests = 0
         self.throttled_until = -math.inf
+        self.peers_throttled_until = -math.inf
         self.failed_until = -math.inf
         self.fails = Window(60)
         self.latency_s: float | None = None
@@ -130,8 +132,8 @@ class DeploymentState:
 
     def refusal(self, now: float, tokens: int) -> Refused | None:
         """Why a call of about `tokens` may not go there now; None when there is room for it."""
-        if now < self.throttled_until:
-            return Refused("told to wait by Azure", self.throttled_until)
+        if now < self.throttled_until or now < self.peers_throttled_until:
+            return Refused("told to wait by Azure", max(self.throttled_until, self.peers_throttled_until))
         if int(now * TICKS) > self.own.burst.second:
             self.roll(now)
         used, minute, burst = self.used()
@@ -177,7 +179,8 @@ class DeploymentState:
         return Reservation(self, now, tokens, self.reserved, self.requests)
 
     def throttle(self, until: float) -> None:
-        """Azure said that it takes nothing until then."""
+        """Azure said to this instance that it takes nothing until then; what it said to others is kept apart, so that
+        no instance tells on, a little later each time, what it was told by another."""
         self.throttled_until = max(self.throttled_until, until)
 
     def told(self, now: float, sent: Reservation, told: Told) -> None:
