@@ -50,6 +50,10 @@ class ControlClient:
         """Changes settings of a deployment (the fields of resources.Deployment)."""
         self.call("PATCH", f"/resources/{resource}/deployments/{name}", settings)
 
+    def resource(self, name: str, **settings: Any) -> None:
+        """Changes settings of a resource, such as `role="..."` or `authoring={"files_max": 3}`."""
+        self.call("PATCH", f"/resources/{name}", settings)
+
     def identity(self, **settings: Any) -> dict[str, Any]:
         """Changes `lifetime_s`, `role`, `roles`; gives them all, with the count of tokens issued."""
         answer: dict[str, Any] = self.call("PUT", "/identity", settings)

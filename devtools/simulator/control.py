@@ -7,8 +7,8 @@
     GET    /requests     DELETE /requests      {"requests": [recorder.Record], "count"}
     POST   /faults                             faults.Rule, all fields optional; gives {"id"}
     GET    /faults       DELETE /faults        {"faults": [faults.Rule], "count"}
-    GET    /resources                          {name: {"keys", "region", "local_auth", "deployments"}}
-    PUT    /resources/{name}                   adds or replaces one: the same shape, all optional; also DELETE
+    GET    /resources                          {name: {"keys", "region", "local_auth", "role", "deployments", ...}}
+    PUT    /resources/{name}                   adds or replaces one: the same shape, all optional; also PATCH, DELETE
     PUT    /resources/{name}/deployments/{d}   adds or replaces one: resources.Deployment; also PATCH, DELETE
     GET    /identity                           {"lifetime_s", "role", "roles": {client_id: role}, "issued"}
     PUT    /identity                           {"lifetime_s"?, "role"?, "roles"?}; a null role is a missing one
@@ -132,6 +132,12 @@ def _put_resource(world: World, request: WebRequest, settings: dict[str, Any]) -
     return world.resources[name].to_json()
 
 
+def _patch_resource(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    name = request.path_params["name"]
+    world.resources[name] = resources.resource_from(name, settings, world.resources[name])
+    return world.resources[name].to_json()
+
+
 def _delete_resource(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     del world.resources[request.path_params["name"]]
     return {"ok": True}
@@ -181,6 +187,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", "/faults", _clear_faults),
     ("GET", "/resources", _resources),
     ("PUT", "/resources/{name}", _put_resource),
+    ("PATCH", "/resources/{name}", _patch_resource),
     ("DELETE", "/resources/{name}", _delete_resource),
     ("PUT", "/resources/{name}/deployments/{deployment}", _put_deployment),
     ("PATCH", "/resources/{name}/deployments/{deployment}", _patch_deployment),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import orjson
@@ -149,7 +149,9 @@ def with_headers(rule: Rule, headers: dict[str, str]) -> dict[str, str]:
 def alter(rule: Rule, reply: Reply, default_error: dict[str, Any]) -> None:
     """Changes what a reply contains: early ends, a lost `[DONE]`, an error event in mid-stream."""
     if reply.events is None:
-        if rule.truncate:
+        if rule.truncate and reply.file is not None:
+            reply.file = replace(reply.file, size=reply.file.size // 2)
+        elif rule.truncate:
             reply.body = reply.body[: len(reply.body) // 2]
         return
     events = reply.events

@@ -9,6 +9,7 @@ from devtools.simulator import (
     chat,
     completions,
     embeddings,
+    files,
     image_rules,
     images,
     model_list,
@@ -72,6 +73,16 @@ OPERATIONS = (
             ("responses/delete", "DELETE", "responses/{id}", responses_stored.serve_delete, False),
             ("responses/cancel", "POST", "responses/{id}/cancel", responses_stored.serve_cancel, False),
             ("responses/input_items", "GET", "responses/{id}/input_items", responses_stored.serve_items, False),
+        )
+    ),
+    *(
+        Operation(name, method, path, serve, permission="authoring")
+        for name, method, path, serve in (
+            ("files", "POST", "files", files.serve_create),
+            ("files/list", "GET", "files", files.serve_list),
+            ("files/retrieve", "GET", "files/{id}", files.serve_one),
+            ("files/delete", "DELETE", "files/{id}", files.serve_delete),
+            ("files/content", "GET", "files/{id}/content", files.serve_content),
         )
     ),
     Operation("models", "GET", "models", model_list.serve_list),

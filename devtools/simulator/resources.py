@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from devtools.simulator.authoring import Authoring, authoring_from
 from devtools.simulator.models import MODELS, Model
+from devtools.simulator.roles import INHERIT, ROLES
 
 RATELIMIT_HEADERS = ("standard", "minus_one", "none")
 CONTENT_FILTERS = ("default", "asynchronous")
@@ -60,25 +62,33 @@ class Deployment:
 
 @dataclass(slots=True)
 class Resource:
-    """One Azure OpenAI resource. `local_auth` False answers keys with 403, as `disableLocalAuth` does."""
+    """One Azure OpenAI resource. `local_auth` False answers keys with 403, as `disableLocalAuth` does.
+
+    `role` is that of every Entra identity here (None = missing); `inherit` leaves it to the identity. `authoring` is
+    about its files, batches and fine-tuning jobs.
+    """
 
     name: str
     keys: tuple[str, ...]
     region: str = "East US"
     local_auth: bool = True
+    role: str | None = INHERIT
     deployments: dict[str, Deployment] = field(default_factory=dict)
+    authoring: Authoring = field(default_factory=Authoring)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "keys": list(self.keys),
             "region": self.region,
             "local_auth": self.local_auth,
+            "role": self.role,
             "deployments": {name: asdict(deployment) for name, deployment in self.deployments.items()},
+            "authoring": asdict(self.authoring),
         }
 
 
 _DEPLOYMENT_FIELDS = frozenset(f.name for f in fields(Deployment))
-_RESOURCE_FIELDS = frozenset({"keys", "region", "local_auth", "deployments"})
+_RESOURCE_FIELDS = frozenset({"keys", "region", "local_auth", "role", "deployments", "authoring"})
 
 
 def deployment_from(data: Mapping[str, Any], base: Deployment | None = None) -> Deployment:
@@ -93,17 +103,31 @@ def deployment_from(data: Mapping[str, Any], base: Deployment | None = None) -> 
     return Deployment(**data)
 
 
-def resource_from(name: str, data: Mapping[str, Any]) -> Resource:
-    """A resource from its JSON, `{keys?, region?, local_auth?, deployments?}`; no keys means `sim-key-<name>`."""
+def resource_from(name: str, data: Mapping[str, Any], base: Resource | None = None) -> Resource:
+    """A resource from its JSON, `{keys?, region?, local_auth?, role?, deployments?, authoring?}`; raises SettingsError.
+
+    No keys means `sim-key-<name>`. `base` gives the values that are not named; deployments that are named are added.
+    """
     unknown = set(data) - _RESOURCE_FIELDS
     if unknown:
         raise SettingsError(f"unknown resource settings: {', '.join(sorted(unknown))}")
+    role = data.get("role", INHERIT if base is None else base.role)
+    if role not in ROLES and role != INHERIT:
+        raise SettingsError(f"unknown role {role!r}; known: {INHERIT}, {', '.join(map(str, ROLES))}")
+    start = base or Resource(name, (f"sim-key-{name}",))
+    given = {key: deployment_from(value) for key, value in data.get("deployments", {}).items()}
+    try:
+        authoring = authoring_from(data.get("authoring", {}), start.authoring)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
     return Resource(
         name=name,
-        keys=tuple(data.get("keys") or (f"sim-key-{name}",)),
-        region=data.get("region", "East US"),
-        local_auth=data.get("local_auth", True),
-        deployments={key: deployment_from(value) for key, value in data.get("deployments", {}).items()},
+        keys=tuple(data.get("keys") or start.keys),
+        region=data.get("region", start.region),
+        local_auth=data.get("local_auth", start.local_auth),
+        role=role,
+        deployments=start.deployments | given,
+        authoring=authoring,
     )
 
 

@@ -15,11 +15,13 @@ from devtools.simulator import resources
 from devtools.simulator.audio_store import AudioStore
 from devtools.simulator.bill import Bill
 from devtools.simulator.faults import Faults
+from devtools.simulator.files_store import FileStore
 from devtools.simulator.identity import Identity
 from devtools.simulator.limits import Limits
 from devtools.simulator.recorder import Recorder
 from devtools.simulator.resources import Resource, SettingsError
 from devtools.simulator.responses_store import Store
+from devtools.simulator.scratch import Scratch
 
 PREFIXES_MAX = 4096
 PREFIX_CHARS = 4096
@@ -29,7 +31,7 @@ _ID_ALPHABET = string.ascii_letters + string.digits
 
 
 class World:
-    """Resources, limits, bill, requests, faults, identity, kept responses, and the clocks and seed they share.
+    """Resources, limits, bill, requests, faults, identity, kept responses, files, and the clocks and seed they share.
 
     `settings` is `{"resources": {name: resource}}`; None means the default resources. Raises SettingsError.
     """
@@ -58,6 +60,8 @@ class World:
         self.identity = Identity(seed)
         self.responses = Store()
         self.audio = AudioStore()
+        self.scratch = Scratch()
+        self.files = FileStore(self.scratch)
         self._ids = random.Random(seed)
         self.reset()
 
@@ -66,6 +70,7 @@ class World:
         self.resources = copy.deepcopy(self._initial)
         self.responses.clear()
         self.audio.clear()
+        self.files.clear()
         self._prefixes: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._ahead_s = 0.0
         self.limits.clear()
