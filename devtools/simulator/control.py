@@ -2,8 +2,12 @@
 
     GET    /health                             {"ok", "resources": [names], "seed"}
     POST   /reset                              everything as at the start; issued tokens stay valid
-    POST   /advance                            {"seconds"}: windows roll over, tokens expire, background responses go on
-    GET    /bill         DELETE /bill          {"lines": [bill.Line], "count", "prompt_tokens", ...}
+    POST   /advance                            {"seconds"}: windows roll over, tokens expire, background responses go
+                                               on, and batches are where the clock has them
+    GET    /bill         DELETE /bill          {"lines": [bill.Line], "count", "prompt_tokens", ...}; `?batch=ID`
+    GET    /bill/totals                        {"totals": [{the fields of bill.TOTALS_BY, "count", tokens}]}
+    GET    /batches                            {"batches": [{"id", "resource", "deployment", "status", ...}]}
+    PATCH  /batches/{id}                       {"held"?, "expiring"?, "shown_status"?}: batches_store.Batch
     GET    /requests     DELETE /requests      {"requests": [recorder.Record], "count"}
     POST   /faults                             faults.Rule, all fields optional; gives {"id"}
     GET    /faults       DELETE /faults        {"faults": [faults.Rule], "count"}
@@ -22,6 +26,7 @@ A wrong value is a 400, an unknown name a 404, both `{"error": message}`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Any
 
 import orjson
@@ -30,7 +35,7 @@ from starlette.requests import Request as WebRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devtools.simulator import pictures, resources
+from devtools.simulator import batch_run, pictures, resources
 from devtools.simulator.resources import SettingsError
 from devtools.simulator.world import World
 
@@ -63,7 +68,8 @@ def _endpoint(world: World, handler: Handler) -> Callable[[WebRequest], Awaitabl
             settings = orjson.loads(raw) if raw else {}
             if not isinstance(settings, dict):
                 raise SettingsError("the body must be a JSON object")
-            return _json(200, handler(world, request, settings))
+            answer = handler(world, request, settings)
+            return _json(200, await answer if isawaitable(answer) else answer)
         except KeyError as error:
             return _json(404, {"error": f"no such thing: {error.args[0]}"})
         except (SettingsError, TypeError, ValueError) as error:
@@ -85,19 +91,35 @@ def _reset(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     return {"ok": True}
 
 
-def _advance(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+async def _advance(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     world.advance(float(settings.get("seconds", 0)))
+    await batch_run.catch_up(world)
     return {"ok": True}
 
 
 def _bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     world.responses.settle(world.now())
-    return world.bill.to_json()
+    return world.bill.to_json(request.query_params.get("batch"))
+
+
+def _bill_totals(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    world.responses.settle(world.now())
+    return {"totals": world.bill.totals()}
 
 
 def _clear_bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     world.bill.clear()
     return {"ok": True}
+
+
+def _batches(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return {"batches": [batch.to_json() for name in world.resources for batch in world.batches.all(name)]}
+
+
+def _patch_batch(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    batch = world.batches.named(request.path_params["id"])
+    batch.configure(settings)
+    return batch.to_json()
 
 
 def _requests(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
@@ -179,7 +201,10 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/reset", _reset),
     ("POST", "/advance", _advance),
     ("GET", "/bill", _bill),
+    ("GET", "/bill/totals", _bill_totals),
     ("DELETE", "/bill", _clear_bill),
+    ("GET", "/batches", _batches),
+    ("PATCH", "/batches/{id}", _patch_batch),
     ("GET", "/requests", _requests),
     ("DELETE", "/requests", _clear_requests),
     ("GET", "/faults", _faults),

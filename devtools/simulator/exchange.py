@@ -128,12 +128,19 @@ class Reply:
     error_frame: Callable[[dict[str, Any], int], bytes] = data_frame
 
 
+class Batched(NamedTuple):
+    """Which line of which batch a call answers."""
+
+    batch: str
+    custom_id: str
+
+
 @dataclass(slots=True)
 class Call:
     """One request to an operation, with everything that its handler may need.
 
     `body` is the parsed JSON of a JSON operation, `form` the multipart body of one that takes it, `params` what the
-    path's template matched, `fault` the rule that strikes the request.
+    path's template matched, `fault` the rule that strikes the request. `batched` is set when it is a line of a batch.
     """
 
     world: World
@@ -148,3 +155,4 @@ class Call:
     body: dict[str, Any] = field(default_factory=dict)
     form: Form = field(default_factory=Form)
     fault: Rule | None = None
+    batched: Batched | None = None

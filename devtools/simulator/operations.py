@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from devtools.simulator import (
+    batches,
     chat,
     completions,
     embeddings,
@@ -47,6 +48,7 @@ class Operation:
 
 
 RESPONSES_SINCE = "2025-03-01"
+BATCHES_SINCE = "2024-07-01"
 
 OPERATIONS = (
     Operation("chat/completions", "POST", "chat/completions", chat.serve, deployed=True,
@@ -83,6 +85,15 @@ OPERATIONS = (
             ("files/retrieve", "GET", "files/{id}", files.serve_one),
             ("files/delete", "DELETE", "files/{id}", files.serve_delete),
             ("files/content", "GET", "files/{id}/content", files.serve_content),
+        )
+    ),
+    *(
+        Operation(name, method, path, serve, permission="authoring", since=BATCHES_SINCE)
+        for name, method, path, serve in (
+            ("batches", "POST", "batches", batches.serve_create),
+            ("batches/list", "GET", "batches", batches.serve_list),
+            ("batches/retrieve", "GET", "batches/{id}", batches.serve_one),
+            ("batches/cancel", "POST", "batches/{id}/cancel", batches.serve_cancel),
         )
     ),
     Operation("models", "GET", "models", model_list.serve_list),

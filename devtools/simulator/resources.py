@@ -11,6 +11,7 @@ from devtools.simulator.models import MODELS, Model
 from devtools.simulator.roles import INHERIT, ROLES
 
 RATELIMIT_HEADERS = ("standard", "minus_one", "none")
+BATCH_SKUS = ("GlobalBatch", "DataZoneBatch")
 CONTENT_FILTERS = ("default", "asynchronous")
 
 
@@ -25,7 +26,8 @@ class Deployment:
     `tpm` tokens and `rpm` requests a minute (None = unlimited; on a provisioned sku `tpm` is what the PTUs process).
     `rpm_window_s`: Azure evaluates RPM over 1 s or 10 s. `first_ms` and `delay_ms`: time to the first byte and
     between chunks. `ratelimit_headers`: `standard`, `minus_one` (all -1, no retry-after) or `none`.
-    `ratelimit_in_stream`: a stream over its limit answers 200 and tells in an event.
+    `ratelimit_in_stream`: a stream over its limit answers 200 and tells in an event. A deployment with a batch sku
+    serves batches and nothing else; `enqueued_tokens` is how many tokens they may have at a time (None = unlimited).
     """
 
     model: str
@@ -39,6 +41,7 @@ class Deployment:
     ratelimit_in_stream: bool = False
     first_ms: float = 0.0
     delay_ms: float = 0.0
+    enqueued_tokens: int | None = None
 
     def __post_init__(self) -> None:
         if self.model not in MODELS:
@@ -52,6 +55,11 @@ class Deployment:
     def provisioned(self) -> bool:
         """Whether PTUs serve it: a leaky bucket instead of windows."""
         return "Provisioned" in self.sku
+
+    @property
+    def batch(self) -> bool:
+        """Whether it takes batches, and only them."""
+        return self.sku in BATCH_SKUS
 
     @property
     def base(self) -> Model:
@@ -166,6 +174,9 @@ DEFAULT_DEPLOYMENTS: dict[str, Deployment] = {
     "o3-pro": Deployment("o3-pro", sku="GlobalStandard"),
     "codex-mini": Deployment("codex-mini", sku="GlobalStandard"),
     "gpt-5-codex": Deployment("gpt-5-codex", sku="GlobalStandard"),
+    "gpt-4o-batch": Deployment("gpt-4o", sku="GlobalBatch"),
+    "gpt-4o-mini-batch": Deployment("gpt-4o-mini", sku="GlobalBatch"),
+    "text-embedding-3-small-batch": Deployment("text-embedding-3-small", sku="GlobalBatch"),
     "gpt-4o-ptu": Deployment("gpt-4o", sku="ProvisionedManaged", tpm=250_000),
 }
 

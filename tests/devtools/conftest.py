@@ -10,6 +10,7 @@ from openai import AzureOpenAI, OpenAI
 
 from devtools.serving import serving
 from devtools.simulator import ControlClient, create_app
+from tests.devtools.batch_requests import Batches
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,8 @@ def azure(url: str) -> Iterator[AzureOpenAI]:
 def v1(url: str) -> Iterator[OpenAI]:
     with OpenAI(base_url=url + "/east/openai/v1/", api_key="sim-key-east", max_retries=0) as client:
         yield client
+
+
+@pytest.fixture
+def batches(http: httpx.Client, sim: ControlClient) -> Batches:
+    return Batches(http, sim)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -361,3 +364,17 @@ def test_a_large_file_goes_through_in_pieces(http: httpx.Client) -> None:
         for piece in response.iter_raw():
             received += len(piece)
     assert received == file["bytes"]
+
+
+def test_the_simulator_as_a_process_leaves_nothing_on_the_disk(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "devtools", "simulator", "--port", "0"]
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        base = process.stdout.readline().split(" on ")[1].split("/<")[0]
+        with httpx.Client(base_url=base, headers={"api-key": "sim-key-east"}) as http:
+            made(http)
+        assert len(list(tmp_path.iterdir())) == 1
+        process.terminate()
+        process.wait(10)
+    assert list(tmp_path.iterdir()) == []
