@@ -32,7 +32,8 @@ QUIRKS: dict[str, str] = {
 class Authoring:
     """The settings of one resource.
 
-    Files: how many without and with an expiry, how large, and how long one is `pending`. Batches: `batch_stage_s` is
+    Files: how many without and with an expiry, how large, and how long one is `pending`. Uploads: how large a part
+    and the whole may be, and `upload_s`, how long one stays open. Batches: `batch_stage_s` is
     the time that validating, running and finalizing take at least, `batch_lines_per_s` how many lines run in a second,
     and `batch_cancel_s` how long cancelling takes; `batch_fails_fast`: a batch over the enqueued-token quota is a 400
     when it is created, else it fails after validation. Jobs: `job_stage_s` is the time that each stage takes,
@@ -44,6 +45,9 @@ class Authoring:
     file_bytes_max: int = 512 * MIB
     batch_file_bytes_max: int = 200 * MIB
     file_pending_s: float = 0.0
+    part_bytes_max: int = 64 * MIB
+    upload_bytes_max: int = 8192 * MIB
+    upload_s: float = 3600.0
     batch_lines_max: int = 100_000
     batch_stage_s: float = 0.4
     batch_lines_per_s: float = 20_000.0

@@ -6,9 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
-from devtools.simulator import authoring_errors, batch_check, batch_run, errors, files, pages
+from devtools.simulator import authoring_errors, batch_check, batch_run, files, pages
 from devtools.simulator.authoring import Authoring
 from devtools.simulator.batch_check import Check
 from devtools.simulator.batches_store import Batch, Results
@@ -26,7 +24,7 @@ CANCELLABLE = frozenset({"validating", "in_progress", "finalizing"})
 
 async def serve_create(call: Call) -> Reply:
     """`POST batches`; raises AzureError."""
-    body = body_of(call)
+    body = files.body_of(call)
     endpoint = body.get("endpoint")
     if not isinstance(endpoint, str) or batch_check.normal(endpoint) not in batch_check.KINDS:
         raise authoring_errors.invalid_payload(f"Invalid endpoint: '{endpoint}'.")
@@ -116,17 +114,6 @@ def _find(call: Call) -> Batch:
         raise authoring_errors.not_found("batch", call.params["id"])
     batch_run.settle(call.world, batch)
     return batch
-
-
-def body_of(call: Call) -> dict[str, Any]:
-    """The JSON of an authoring call; raises AzureError 400."""
-    try:
-        body = orjson.loads(call.request.body)
-    except ValueError:
-        raise errors.not_json() from None
-    if not isinstance(body, dict):
-        raise errors.not_json()
-    return body
 
 
 def metadata_of(body: dict[str, Any]) -> dict[str, str] | None:

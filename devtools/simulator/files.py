@@ -13,6 +13,7 @@ from devtools.simulator.resources import Resource
 from devtools.simulator.surfaces import date_of
 
 LIST_LIMIT = 10_000
+NAME_CHARS_MAX = 512
 LINES_PURPOSES = ("batch", "fine-tune")
 EXPIRY_S_MIN, EXPIRY_S_MAX = 1_209_600, 2_592_000
 """14 to 30 days."""
@@ -89,6 +90,17 @@ def find(call: Call, file_id: str) -> StoredFile:
     if file is None:
         raise authoring_errors.not_found("file", file_id)
     return file
+
+
+def body_of(call: Call) -> dict[str, Any]:
+    """The JSON of an authoring call; raises AzureError 400."""
+    try:
+        body = orjson.loads(call.request.body)
+    except ValueError:
+        raise errors.not_json() from None
+    if not isinstance(body, dict):
+        raise errors.not_json()
+    return body
 
 
 def answer(body: dict[str, Any]) -> Reply:

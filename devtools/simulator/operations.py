@@ -19,6 +19,7 @@ from devtools.simulator import (
     responses_tokens,
     speech,
     transcriptions,
+    uploads,
 )
 from devtools.simulator.exchange import Call, Reply
 from devtools.simulator.surfaces import CLASSIC, EXTENSIONS, V1, Address
@@ -49,6 +50,7 @@ class Operation:
 
 RESPONSES_SINCE = "2025-03-01"
 BATCHES_SINCE = "2024-07-01"
+UPLOADS_SINCE = "2024-08-01"
 
 OPERATIONS = (
     Operation("chat/completions", "POST", "chat/completions", chat.serve, deployed=True,
@@ -85,6 +87,15 @@ OPERATIONS = (
             ("files/retrieve", "GET", "files/{id}", files.serve_one),
             ("files/delete", "DELETE", "files/{id}", files.serve_delete),
             ("files/content", "GET", "files/{id}/content", files.serve_content),
+        )
+    ),
+    *(
+        Operation(name, "POST", path, serve, permission="authoring", since=UPLOADS_SINCE, surfaces=(CLASSIC,))
+        for name, path, serve in (
+            ("uploads", "uploads", uploads.serve_create),
+            ("uploads/parts", "uploads/{id}/parts", uploads.serve_part),
+            ("uploads/complete", "uploads/{id}/complete", uploads.serve_complete),
+            ("uploads/cancel", "uploads/{id}/cancel", uploads.serve_cancel),
         )
     ),
     *(

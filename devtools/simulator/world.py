@@ -23,6 +23,7 @@ from devtools.simulator.recorder import Recorder
 from devtools.simulator.resources import Resource, SettingsError
 from devtools.simulator.responses_store import Store
 from devtools.simulator.scratch import Scratch
+from devtools.simulator.uploads_store import UploadStore
 
 PREFIXES_MAX = 4096
 PREFIX_CHARS = 4096
@@ -64,6 +65,7 @@ class World:
         self.audio = AudioStore()
         self.scratch = Scratch()
         self.files = FileStore(self.scratch)
+        self.uploads = UploadStore()
         self.batches = BatchStore()
         self.pump = Pump()
         self._ids = random.Random(seed)
@@ -75,6 +77,7 @@ class World:
         self.responses.clear()
         self.audio.clear()
         self.batches.clear()
+        self.uploads.clear()
         self.files.clear()
         self._prefixes: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._ahead_s = 0.0

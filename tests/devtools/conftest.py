@@ -9,13 +9,19 @@ import pytest
 from openai import AzureOpenAI, OpenAI
 
 from devtools.serving import serving
-from devtools.simulator import ControlClient, create_app
+from devtools.simulator import ControlClient, Simulator, create_app
 from tests.devtools.batch_requests import Batches
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
+def app() -> Simulator:
+    """The simulator itself, for what no route tells."""
+    return create_app()
+
+
+@pytest.fixture(scope="module")
+def url(app: Simulator) -> Iterator[str]:
+    with serving(app) as base:
         yield base
 
 
