@@ -11,6 +11,7 @@ from typing import Any
 
 MIB = 1024 * 1024
 
+JOB_STATUSES = ("surface", "azure", "openai")
 QUIRKS: dict[str, str] = {
     "capital_statuses": "statuses of files and batches start with a capital letter: `Validating`",
     "iso_times": "times of batches are ISO 8601 strings instead of unix seconds",
@@ -36,8 +37,8 @@ class Authoring:
     and the whole may be, and `upload_s`, how long one stays open. Batches: `batch_stage_s` is
     the time that validating, running and finalizing take at least, `batch_lines_per_s` how many lines run in a second,
     and `batch_cancel_s` how long cancelling takes; `batch_fails_fast`: a batch over the enqueued-token quota is a 400
-    when it is created, else it fails after validation. Jobs: `job_stage_s` is the time that each stage takes,
-    `job_step_s` a training step; `job_statuses`: `azure` or `openai`.
+    when it is created, else it fails after validation. Jobs: `job_stage_s` is the time that validating takes,
+    `job_train_s` that of training; `job_statuses`: the words for them, `azure`'s or `openai`'s, or by the `surface`.
     """
 
     files_max: int = 500
@@ -45,28 +46,29 @@ class Authoring:
     file_bytes_max: int = 512 * MIB
     batch_file_bytes_max: int = 200 * MIB
     file_pending_s: float = 0.0
-    part_bytes_max: int = 64 * MIB
-    upload_bytes_max: int = 8192 * MIB
-    upload_s: float = 3600.0
+    part_bytes_max: int = 512 * MIB
+    upload_bytes_max: int = 9 * 1024 * MIB
+    upload_s: float = 7200.0
     batch_lines_max: int = 100_000
     batch_stage_s: float = 0.4
     batch_lines_per_s: float = 20_000.0
     batch_cancel_s: float = 0.4
     batch_fails_fast: bool = False
     job_stage_s: float = 0.4
-    job_step_s: float = 0.05
+    job_train_s: float = 0.8
     job_examples_min: int = 10
+    jobs_max: int = 100
     jobs_running_max: int = 3
     jobs_queued_max: int = 20
-    job_statuses: str = "openai"
+    job_statuses: str = "surface"
     quirks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.quirks) - set(QUIRKS)
         if unknown:
             raise ValueError(f"unknown quirks: {', '.join(sorted(unknown))}; known: {', '.join(QUIRKS)}")
-        if self.job_statuses not in ("azure", "openai"):
-            raise ValueError("job_statuses must be azure or openai")
+        if self.job_statuses not in JOB_STATUSES:
+            raise ValueError(f"job_statuses must be one of {JOB_STATUSES}")
         if self.batch_lines_per_s <= 0:
             raise ValueError("batch_lines_per_s must be positive")
 

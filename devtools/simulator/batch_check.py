@@ -45,6 +45,17 @@ NO_MODEL = (
 )
 
 
+def model_of(path: Path) -> str | None:
+    """The deployment that the first line of an input names; None when it names none."""
+    with path.open("rb") as file:
+        raw = file.readline(LINE_BYTES_MAX)
+    try:
+        model = orjson.loads(raw)["body"]["model"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return model if isinstance(model, str) else None
+
+
 def normal(url: str) -> str:
     """`chat/completions` of `/v1/chat/completions`, `/chat/completions` or `/openai/v1/...`."""
     return url.strip("/").removeprefix("openai/").removeprefix("v1/")
@@ -52,7 +63,7 @@ def normal(url: str) -> str:
 
 @dataclass(slots=True)
 class Check:
-    """The validation of one input. `lines` are its requests, `tokens` an estimate of their prompts."""
+    """The validation of one input. `lines` are its requests, `model` the deployment that they name."""
 
     input: Path
     endpoint: str
@@ -60,7 +71,6 @@ class Check:
     deployments: Mapping[str, Deployment]
     errors: list[dict[str, Any]] = field(default_factory=list)
     lines: int = 0
-    tokens: int = 0
     model: str | None = None
     done: bool = False
     _at: int = 0
@@ -129,7 +139,6 @@ class Check:
             self._check_model(model, url, number)
         elif model != self.model:
             self._error("model_mismatch", number, "body.model")
-        self.tokens += len(orjson.dumps(body.get("messages") or body.get("input"))) // 4
 
     def _check_url(self, url: str, number: int) -> None:
         endpoint = normal(self.endpoint)

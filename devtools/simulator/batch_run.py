@@ -72,18 +72,12 @@ async def run_all(world: World) -> None:
 
 
 def token_limit_message(world: World, batch: Batch, resource: Resource) -> str | None:
-    """Why the deployment of a checked batch cannot take it now; None when it can."""
-    name = batch.check.model or ""
-    deployment = resource.deployments.get(name)
+    """Why the deployment of a batch cannot take it now; None when it can."""
+    deployment = resource.deployments.get(batch.deployment)
     quota = deployment.enqueued_tokens if deployment else None
-    if quota is None or world.batches.enqueued_tokens(resource.name, name) + batch.check.tokens <= quota:
+    if quota is None or world.batches.enqueued_tokens(resource.name, batch.deployment) + batch.tokens <= quota:
         return None
-    return TOKEN_LIMIT.format(name, resource.name, quota)
-
-
-def enqueue(batch: Batch) -> None:
-    """Counts the tokens of a checked batch against the quota of its deployment."""
-    batch.deployment, batch.enqueued_tokens = batch.check.model or "", batch.check.tokens
+    return TOKEN_LIMIT.format(batch.deployment, resource.name, quota)
 
 
 def _validate(world: World, batch: Batch, resource: Resource) -> bool:
@@ -101,7 +95,7 @@ def _validate(world: World, batch: Batch, resource: Resource) -> bool:
     if batch.errors:
         batch.become("failed", due)
         return False
-    enqueue(batch)
+    batch.enqueued_tokens = batch.tokens
     batch.total = batch.check.lines
     batch.become("in_progress", due)
     return True

@@ -12,11 +12,16 @@ from devtools.simulator.batch_check import Check
 from devtools.simulator.batches_store import Batch, Results
 from devtools.simulator.exchange import Call, Reply
 from devtools.simulator.files_store import StoredFile
+from devtools.simulator.surfaces import date_of
 
 WINDOW = "24h"
 WINDOW_S = 24 * 3600
 LIST_LIMIT, LIST_LIMIT_MAX = 20, 100
 METADATA_MAX = 16
+CHARS_PER_TOKEN = 4
+"""Azure estimates the tokens of a file "based on the number of characters" (batch page)."""
+UNLIMITED_TOKENS = 5_000_000_000
+TOKENS_TOLD_SINCE = "2024-10-01"
 UNKNOWN_STATUS = "scaling_up"
 TIMES = ("in_progress_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at")
 CANCELLABLE = frozenset({"validating", "in_progress", "finalizing"})
@@ -39,10 +44,24 @@ async def serve_create(call: Call) -> Reply:
         raise authoring_errors.invalid_payload(f"The file '{source.id}' is not processed yet.")
     batch = _made(call, source, endpoint, metadata, expiry_s)
     if call.resource.authoring.batch_fails_fast:
-        await _fail_fast(call, batch)
+        message = batch_run.token_limit_message(call.world, batch, call.resource)
+        if message is not None:
+            batch.input.unlink()
+            raise authoring_errors.token_limit(message)
+        batch.enqueued_tokens = batch.tokens
     call.world.batches.put(batch)
     call.world.pump.start(lambda: batch_run.run_all(call.world))
-    return files.answer(shown(batch, call.resource.authoring))
+    reply = files.answer(shown(batch, call.resource.authoring))
+    if date_of(call.api_version) >= TOKENS_TOLD_SINCE:
+        reply.headers |= _tokens_told(call, batch)
+    return reply
+
+
+def _tokens_told(call: Call, batch: Batch) -> dict[str, str]:
+    """How many tokens Azure takes the input for, and how many its deployment may have."""
+    deployment = call.resource.deployments.get(batch.deployment)
+    most = UNLIMITED_TOKENS if deployment is None or deployment.enqueued_tokens is None else deployment.enqueued_tokens
+    return {"deployment-enqueued-tokens": str(batch.tokens), "deployment-maximum-enqueued-tokens": str(most)}
 
 
 def _made(
@@ -64,23 +83,12 @@ def _made(
         output=Results(world.scratch.new()),
         error=Results(world.scratch.new()),
         check=Check(copy, endpoint, call.resource.authoring.batch_lines_max, call.resource.deployments),
+        tokens=source.bytes // CHARS_PER_TOKEN,
+        deployment=batch_check.model_of(copy) or "",
         since=now,
         epoch=world.time() - now,
         times={"created_at": world.time()},
     )
-
-
-async def _fail_fast(call: Call, batch: Batch) -> None:
-    """Checks the input now, and counts its tokens; raises AzureError 400 when they are too many."""
-    while not batch.check.go_on(batch_run.SLICE_S):
-        await batch_run.let_others()
-    if batch.check.errors:
-        return
-    message = batch_run.token_limit_message(call.world, batch, call.resource)
-    if message is not None:
-        batch.input.unlink()
-        raise authoring_errors.token_limit(message)
-    batch_run.enqueue(batch)
 
 
 async def serve_list(call: Call) -> Reply:

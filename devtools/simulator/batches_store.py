@@ -35,8 +35,9 @@ class Batch:
 
     `check` validates the input, whose own copy is at `input`; `at` is the offset of the first line that is not read
     yet and `waiting` are lines that are read and not answered. `times` are unix seconds by field, `in_progress_at`.
-    `enqueued_tokens` count against the deployment's quota until the batch has ended. `held` stops it where it is,
-    `expiring` ends it as `expired`, `shown_status` is told instead of its status.
+    `tokens` is an estimate of the whole input; as `enqueued_tokens` it counts against the quota of the `deployment`,
+    until the batch has ended. `held` stops it where it is, `expiring` ends it as `expired`, `shown_status` is told
+    instead of its status.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Batch:
     output: Results
     error: Results
     check: Check
+    tokens: int
     since: float
     epoch: float
     status: str = "validating"

@@ -10,7 +10,7 @@ from devtools.simulator import authoring_errors, errors, pages
 from devtools.simulator.exchange import JSON, Call, FileBody, Reply
 from devtools.simulator.files_store import GIVEN_PURPOSES, StoredFile
 from devtools.simulator.resources import Resource
-from devtools.simulator.surfaces import date_of
+from devtools.simulator.surfaces import CLASSIC, date_of
 
 LIST_LIMIT = 10_000
 NAME_CHARS_MAX = 512
@@ -48,7 +48,7 @@ async def serve_create(call: Call) -> Reply:
         ready_at=now + call.resource.authoring.file_pending_s,
     )
     call.world.files.put(call.resource.name, file)
-    return answer(shown(file, call.resource, now))
+    return created(call, f"files/{file.id}", shown(file, call.resource, now))
 
 
 async def serve_list(call: Call) -> Reply:
@@ -106,6 +106,20 @@ def body_of(call: Call) -> dict[str, Any]:
 def answer(body: dict[str, Any]) -> Reply:
     """A JSON answer."""
     return Reply(headers={"content-type": JSON}, body=orjson.dumps(body))
+
+
+def created(call: Call, path: str, body: dict[str, Any]) -> Reply:
+    """A JSON answer about what was made: 201 with its `location` on the classic surface, 200 on v1."""
+    reply = answer(body)
+    if call.surface == CLASSIC:
+        reply.status = 201
+        reply.headers["location"] = location(call, path)
+    return reply
+
+
+def location(call: Call, path: str) -> str:
+    """Where a thing of this resource is, as Azure's `location` header says it."""
+    return f"https://{call.resource.name}.openai.azure.com/openai/{path}?api-version={call.api_version}"
 
 
 def shown(file: StoredFile, resource: Resource, now: float) -> dict[str, Any]:

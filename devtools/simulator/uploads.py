@@ -14,7 +14,7 @@ from devtools.simulator.files_store import StoredFile
 from devtools.simulator.uploads_store import PARTS_MAX, Part, Upload
 
 COPY_BYTES = 1024 * 1024
-PART_ID_BYTES = 24
+BLOCK_ID_BYTES = 16
 
 
 async def serve_create(call: Call) -> Reply:
@@ -32,7 +32,7 @@ async def serve_create(call: Call) -> Reply:
         raise errors.missing_parameter("bytes")
     now = call.world.time()
     upload = Upload(
-        id=call.world.hex_id("upload_", 32),
+        id=call.world.hex_id(f"{purpose}-", 32),
         filename=body["filename"],
         purpose=str(purpose),
         bytes=size,
@@ -41,7 +41,9 @@ async def serve_create(call: Call) -> Reply:
         file_expiry_s=files.expiry_s(body.get("expires_after")),
     )
     call.world.uploads.put(call.resource.name, upload)
-    return files.answer(upload.to_json(now))
+    reply = files.answer(upload.to_json(now))
+    reply.headers["location"] = files.location(call, f"uploads/{upload.id}")
+    return reply
 
 
 async def serve_part(call: Call) -> Reply:
@@ -55,18 +57,27 @@ async def serve_part(call: Call) -> Reply:
     size = form.files["data"].size
     if size > call.resource.authoring.part_bytes_max:
         raise errors.body_too_large(call.resource.authoring.part_bytes_max, size)
-    if sum(part.size for part in upload.parts.values()) + size > upload.bytes or len(upload.parts) >= PARTS_MAX:
+    if sum(part.size for part in upload.parts) + size > upload.bytes or len(upload.parts) >= PARTS_MAX:
         raise authoring_errors.invalid_payload(f"The parts are more than the {upload.bytes} bytes of the upload.")
     data = form.take("data")
     assert data is not None
-    part_id = base64.b64encode(bytes.fromhex(call.world.hex_id("", 2 * PART_ID_BYTES))).decode()
-    upload.parts[part_id] = Part(data.path, data.size)
-    created_at = int(call.world.time())
-    return files.answer({"object": "upload.part", "id": part_id, "upload_id": upload.id, "created_at": created_at})
+    block_id = base64.b64encode(bytes.fromhex(call.world.hex_id("", 2 * BLOCK_ID_BYTES))).decode()
+    part = Part(call.world.hex_id("uplprt-", 32), block_id, data.path, data.size)
+    upload.parts.append(part)
+    return files.answer({
+        "object": "upload.part",
+        "id": part.id,
+        "azure_block_id": part.block_id,
+        "upload_id": upload.id,
+        "created_at": int(call.world.time()),
+    })  # fmt: skip
 
 
 async def serve_complete(call: Call) -> Reply:
-    """`POST uploads/{id}/complete` with `part_ids` in their order and perhaps `md5`; raises AzureError."""
+    """`POST uploads/{id}/complete` with `part_ids` in their order and perhaps `md5`; raises AzureError.
+
+    A part may be named by its id or by its `azure_block_id`, as Azure's example does.
+    """
     upload = _pending(call)
     body = files.body_of(call)
     parts = _chosen(upload, body.get("part_ids"))
@@ -124,10 +135,11 @@ def _pending(call: Call) -> Upload:
 def _chosen(upload: Upload, part_ids: Any) -> list[Part]:
     if not isinstance(part_ids, list) or not part_ids:
         raise errors.missing_parameter("part_ids")
-    unknown = [part_id for part_id in part_ids if not isinstance(part_id, str) or part_id not in upload.parts]
-    if unknown or len(set(part_ids)) < len(part_ids):
+    known = {name: part for part in upload.parts for name in (part.id, part.block_id)}
+    chosen = {known[name].id: known[name] for name in part_ids if isinstance(name, str) and name in known}
+    if len(chosen) < len(part_ids):
         raise authoring_errors.invalid_payload(f"The part_ids are not parts of the upload '{upload.id}', each once.")
-    return [upload.parts[part_id] for part_id in part_ids]
+    return list(chosen.values())
 
 
 async def _joined(parts: list[Part], path: Path) -> str:

@@ -13,8 +13,10 @@ PARTS_MAX = 1_000
 
 @dataclass(slots=True)
 class Part:
-    """One part: where its bytes are, and how many."""
+    """One part: its two names, where its bytes are, and how many."""
 
+    id: str
+    block_id: str
     path: Path
     size: int
 
@@ -31,7 +33,7 @@ class Upload:
     expires_at: float
     file_expiry_s: int | None
     status: str = "pending"
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
     file: dict[str, Any] | None = None
 
     def status_at(self, time: float) -> str:
@@ -40,7 +42,7 @@ class Upload:
     def end(self, status: str) -> None:
         """Takes its last status; the parts are needed no more."""
         self.status = status
-        for part in self.parts.values():
+        for part in self.parts:
             part.path.unlink(missing_ok=True)
         self.parts.clear()
 

@@ -93,20 +93,20 @@ def test_the_last_line_needs_no_newline(batches: Batches) -> None:
 
 
 def test_over_its_quota_a_batch_fails_after_validation(batches: Batches) -> None:
-    batches.sim.deployment("east", DEPLOYMENT, enqueued_tokens=40)
+    batches.sim.deployment("east", DEPLOYMENT, enqueued_tokens=200)
     batches.sim.resource("east", authoring={"batch_stage_s": 100})
     first, second = batches.create(requests(3)), batches.create(requests(3))
     batches.sim.advance(101)
     assert batches.get(first)["status"] == "in_progress"
     [error] = batches.get(second)["errors"]["data"]
     assert (batches.get(second)["status"], error["code"]) == ("failed", "token_limit_exceeded")
-    assert "Limit: 40 enqueued tokens" in error["message"]
+    assert "Limit: 200 enqueued tokens" in error["message"]
     batches.sim.advance(LONG_S)
     assert batches.ended(requests(3))["status"] == "completed"
 
 
 def test_a_resource_that_fails_fast_tells_at_once(batches: Batches) -> None:
-    batches.sim.deployment("east", DEPLOYMENT, enqueued_tokens=40)
+    batches.sim.deployment("east", DEPLOYMENT, enqueued_tokens=200)
     batches.sim.resource("east", authoring={"batch_fails_fast": True, "batch_stage_s": 100})
     file_id = batches.file(jsonl(requests(3)))
     first = batches.post(file_id)
@@ -117,6 +117,14 @@ def test_a_resource_that_fails_fast_tells_at_once(batches: Batches) -> None:
     batches.http.post(f"{V1}/batches/{first.json()['id']}/cancel")
     batches.sim.advance(LONG_S)
     assert batches.post(file_id).status_code == 200
+
+
+def test_azure_tells_what_it_takes_the_input_for(batches: Batches) -> None:
+    batches.sim.deployment("east", DEPLOYMENT, enqueued_tokens=1000)
+    data = jsonl(requests(3))
+    told = batches.post(batches.file(data)).headers
+    assert int(told["deployment-enqueued-tokens"]) == len(data) // 4
+    assert told["deployment-maximum-enqueued-tokens"] == "1000"
 
 
 def test_a_resource_that_fails_fast_still_validates_later(batches: Batches) -> None:

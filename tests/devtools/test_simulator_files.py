@@ -46,7 +46,7 @@ def made(
 ) -> dict[str, Any]:
     """The file that was made."""
     response = upload(http, data, path, purpose=purpose, expiry=expiry)
-    assert response.status_code == 200, response.text
+    assert response.is_success, response.text
     shown: dict[str, Any] = response.json()
     return shown
 
@@ -64,6 +64,13 @@ def test_an_uploaded_file_is_shown_as_azure_shows_it(http: httpx.Client, path: s
         "object": "file", "bytes": 3, "filename": "a.jsonl", "purpose": "batch", "status": "processed",
         "expires_at": None, "status_details": None,
     }  # fmt: skip
+
+
+def test_the_classic_surface_answers_201_and_says_where_the_file_is(http: httpx.Client) -> None:
+    classic = upload(http, path=CLASSIC)
+    assert (classic.status_code, upload(http).status_code) == (201, 200)
+    location = f"https://east.openai.azure.com/openai/files/{classic.json()['id']}?api-version=2024-10-21"
+    assert classic.headers["location"] == location
 
 
 def test_a_file_goes_round_with_the_sdk_on_both_surfaces(azure: AzureOpenAI, v1: OpenAI, sim: ControlClient) -> None:

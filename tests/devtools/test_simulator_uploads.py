@@ -48,7 +48,7 @@ def code(response: httpx.Response) -> tuple[int, str]:
 def test_parts_become_a_file_in_the_order_of_their_ids(http: httpx.Client) -> None:
     upload = create(http)
     assert (upload["object"], upload["status"], upload["file"]) == ("upload", "pending", None)
-    assert upload["expires_at"] == upload["created_at"] + 3600
+    assert upload["expires_at"] == upload["created_at"] + 7200
     second, first = part_id(http, upload, b"line"), part_id(http, upload, b"one ")
     done = complete(http, upload, first, second, md5=hashlib.md5(b"one line", usedforsecurity=False).hexdigest()).json()
     assert (done["id"], done["status"], done["bytes"]) == (upload["id"], "completed", 8)
@@ -62,7 +62,15 @@ def test_a_part_is_shown_as_azure_shows_it(http: httpx.Client) -> None:
     upload = create(http)
     shown = part(http, upload, b"x").json()
     assert (shown["object"], shown["upload_id"]) == ("upload.part", upload["id"])
-    assert len(shown["id"]) == 32
+    assert shown["id"].startswith("uplprt-")
+    assert len(shown["azure_block_id"]) == 24
+
+
+def test_a_part_may_be_named_by_its_block_id(http: httpx.Client) -> None:
+    upload = create(http)
+    first, second = part(http, upload, b"1234").json(), part(http, upload, b"5678").json()
+    assert code(complete(http, upload, first["id"], first["azure_block_id"])) == (400, "invalidPayload")
+    assert complete(http, upload, first["azure_block_id"], second["id"]).json()["status"] == "completed"
 
 
 def test_the_sdk_uploads_in_parts(azure: AzureOpenAI, sim: ControlClient) -> None:
@@ -110,7 +118,7 @@ def test_there_are_not_more_parts_than_the_maximum(http: httpx.Client, app: Simu
     upload = create(http)
     kept = app.world.uploads.get("east", upload["id"])
     assert kept is not None
-    kept.parts = {str(at): Part(Path(), 0) for at in range(PARTS_MAX)}
+    kept.parts = [Part(str(at), str(at), Path(), 0) for at in range(PARTS_MAX)]
     assert code(part(http, upload, b"x")) == (400, "invalidPayload")
     kept.parts.clear()
 
@@ -152,9 +160,9 @@ def test_a_cancelled_upload_takes_no_parts(http: httpx.Client) -> None:
     assert code(part(http, upload, b"x")) == (409, "conflict")
 
 
-def test_an_upload_expires_after_an_hour(http: httpx.Client, sim: ControlClient) -> None:
+def test_an_upload_expires_after_two_hours(http: httpx.Client, sim: ControlClient) -> None:
     upload = create(http)
-    sim.advance(3600)
+    sim.advance(7200)
     assert code(part(http, upload, b"x")) == (409, "conflict")
 
 
