@@ -17,7 +17,6 @@ from devtools.simulator.surfaces import date_of
 WINDOW = "24h"
 WINDOW_S = 24 * 3600
 LIST_LIMIT, LIST_LIMIT_MAX = 20, 100
-METADATA_MAX = 16
 CHARS_PER_TOKEN = 4
 """Azure estimates the tokens of a file "based on the number of characters" (batch page)."""
 UNLIMITED_TOKENS = 5_000_000_000
@@ -35,7 +34,7 @@ async def serve_create(call: Call) -> Reply:
         raise authoring_errors.invalid_payload(f"Invalid endpoint: '{endpoint}'.")
     if body.get("completion_window") != WINDOW:
         raise authoring_errors.invalid_payload(f"Invalid completion_window: it must be '{WINDOW}'.")
-    metadata = metadata_of(body)
+    metadata = files.metadata_of(body)
     expiry_s = files.expiry_s(body.get("output_expires_after"))
     source = files.find(call, str(body.get("input_file_id")))
     if source.purpose != "batch":
@@ -122,20 +121,6 @@ def _find(call: Call) -> Batch:
         raise authoring_errors.not_found("batch", call.params["id"])
     batch_run.settle(call.world, batch)
     return batch
-
-
-def metadata_of(body: dict[str, Any]) -> dict[str, str] | None:
-    """`metadata`: up to 16 strings by name, or null; raises AzureError 400."""
-    metadata = body.get("metadata")
-    if metadata is None:
-        return None
-    if (
-        not isinstance(metadata, dict)
-        or len(metadata) > METADATA_MAX
-        or not all(isinstance(value, str) for value in metadata.values())
-    ):
-        raise authoring_errors.invalid_payload(f"Invalid metadata: it must be up to {METADATA_MAX} strings by name.")
-    return metadata
 
 
 def shown(batch: Batch, settings: Authoring) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 LINES_MAX = 1_000_000
 TOTALS_BY = ("resource", "deployment", "model", "operation", "batch", "price_factor", "status")
-TOTALS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
+TOTALS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "training_tokens")
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class Line:
     by another unit has that: `characters` (speech of tts and tts-hd), `seconds` (whisper), `images` with their
     `image_size` and `quality` (those of gpt-image models too, which are charged by their tokens). Each line of a batch
     that ran is one, with `batch` and `custom_id`; all is charged at `price_factor` of the list price, 0.5 for batches.
+    A fine-tuning job that ended is one, with `job` and its `training_tokens`.
     """
 
     seq: int
@@ -47,6 +48,7 @@ class Line:
     output_image_tokens: int = 0
     characters: int = 0
     seconds: float = 0.0
+    training_tokens: int = 0
     images: int = 0
     image_size: str = ""
     quality: str = ""
@@ -55,6 +57,7 @@ class Line:
     batch: str = ""
     custom_id: str = ""
     price_factor: float = 1.0
+    job: str = ""
 
 
 class Bill:

@@ -35,7 +35,7 @@ from starlette.requests import Request as WebRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devtools.simulator import batch_run, pictures, resources
+from devtools.simulator import batch_run, fine_tuning_run, pictures, resources
 from devtools.simulator.resources import SettingsError
 from devtools.simulator.world import World
 
@@ -97,13 +97,19 @@ async def _advance(world: World, request: WebRequest, settings: dict[str, Any]) 
     return {"ok": True}
 
 
-def _bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+def _settle(world: World) -> None:
+    """Brings the bill up to date with what is charged by the clock."""
     world.responses.settle(world.now())
+    fine_tuning_run.settle_all(world)
+
+
+def _bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    _settle(world)
     return world.bill.to_json(request.query_params.get("batch"))
 
 
 def _bill_totals(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
-    world.responses.settle(world.now())
+    _settle(world)
     return {"totals": world.bill.totals()}
 
 

@@ -14,6 +14,7 @@ from devtools.simulator.surfaces import CLASSIC, date_of
 
 LIST_LIMIT = 10_000
 NAME_CHARS_MAX = 512
+METADATA_MAX = 16
 LINES_PURPOSES = ("batch", "fine-tune")
 EXPIRY_S_MIN, EXPIRY_S_MAX = 1_209_600, 2_592_000
 """14 to 30 days."""
@@ -101,6 +102,20 @@ def body_of(call: Call) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise errors.not_json()
     return body
+
+
+def metadata_of(body: dict[str, Any]) -> dict[str, str] | None:
+    """`metadata`: up to 16 strings by name, or null; raises AzureError 400."""
+    metadata = body.get("metadata")
+    if metadata is None:
+        return None
+    if (
+        not isinstance(metadata, dict)
+        or len(metadata) > METADATA_MAX
+        or not all(isinstance(value, str) for value in metadata.values())
+    ):
+        raise authoring_errors.invalid_payload(f"Invalid metadata: it must be up to {METADATA_MAX} strings by name.")
+    return metadata
 
 
 def answer(body: dict[str, Any]) -> Reply:

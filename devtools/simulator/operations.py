@@ -11,6 +11,7 @@ from devtools.simulator import (
     completions,
     embeddings,
     files,
+    fine_tuning,
     image_rules,
     images,
     model_list,
@@ -51,6 +52,8 @@ class Operation:
 RESPONSES_SINCE = "2025-03-01"
 BATCHES_SINCE = "2024-07-01"
 UPLOADS_SINCE = "2024-08-01"
+JOBS = "fine_tuning/jobs"
+JOBS_SINCE, CHECKPOINTS_SINCE, PAUSE_SINCE = "2023-10-01", "2024-05-01", "2025-04-01"
 
 OPERATIONS = (
     Operation("chat/completions", "POST", "chat/completions", chat.serve, deployed=True,
@@ -107,6 +110,24 @@ OPERATIONS = (
             ("batches/cancel", "POST", "batches/{id}/cancel", batches.serve_cancel),
         )
     ),
+    *(
+        Operation(JOBS + name, method, JOBS + path, serve, since=since, permission="authoring")
+        for name, method, path, serve, since in (
+            ("", "POST", "", fine_tuning.serve_create, JOBS_SINCE),
+            ("/list", "GET", "", fine_tuning.serve_list, JOBS_SINCE),
+            ("/retrieve", "GET", "/{id}", fine_tuning.serve_one, JOBS_SINCE),
+            ("/cancel", "POST", "/{id}/cancel", fine_tuning.serve_cancel, JOBS_SINCE),
+            ("/pause", "POST", "/{id}/pause", fine_tuning.serve_pause, PAUSE_SINCE),
+            ("/resume", "POST", "/{id}/resume", fine_tuning.serve_resume, PAUSE_SINCE),
+            # The specification has GET, the documentation's own examples POST.
+            ("/events", "GET", "/{id}/events", fine_tuning.serve_events, JOBS_SINCE),
+            ("/events", "POST", "/{id}/events", fine_tuning.serve_events, JOBS_SINCE),
+            ("/checkpoints", "GET", "/{id}/checkpoints", fine_tuning.serve_checkpoints, CHECKPOINTS_SINCE),
+            ("/checkpoints", "POST", "/{id}/checkpoints", fine_tuning.serve_checkpoints, CHECKPOINTS_SINCE),
+        )
+    ),
+    Operation(JOBS + "/delete", "DELETE", JOBS + "/{id}", fine_tuning.serve_delete, since=JOBS_SINCE,
+              permission="authoring", surfaces=(CLASSIC,)),
     Operation("models", "GET", "models", model_list.serve_list),
     Operation("models", "GET", "models/{model}", model_list.serve_one),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from devtools.simulator.batches_store import BatchStore
 from devtools.simulator.bill import Bill
 from devtools.simulator.faults import Faults
 from devtools.simulator.files_store import FileStore
+from devtools.simulator.fine_tuning_store import JobStore
 from devtools.simulator.identity import Identity
 from devtools.simulator.limits import Limits
 from devtools.simulator.pump import Pump
@@ -67,6 +68,7 @@ class World:
         self.files = FileStore(self.scratch)
         self.uploads = UploadStore()
         self.batches = BatchStore()
+        self.jobs = JobStore()
         self.pump = Pump()
         self._ids = random.Random(seed)
         self.reset()
@@ -77,6 +79,7 @@ class World:
         self.responses.clear()
         self.audio.clear()
         self.batches.clear()
+        self.jobs.clear()
         self.uploads.clear()
         self.files.clear()
         self._prefixes: OrderedDict[tuple[str, str, int], None] = OrderedDict()
