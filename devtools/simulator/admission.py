@@ -10,9 +10,12 @@ from devtools.simulator import errors, headers
 from devtools.simulator.bill import Line
 from devtools.simulator.directives import Directives
 from devtools.simulator.exchange import Call, Reply
-from devtools.simulator.limits import Limit
+from devtools.simulator.limits import NO_LIMIT, Limit
 from devtools.simulator.models import Model
 from devtools.simulator.resources import Deployment
+
+BATCH_PRICE = 0.5
+"""What a batch costs, as a share of the global standard price (Azure's batch page)."""
 
 
 @dataclass(slots=True)
@@ -29,7 +32,9 @@ class Admitted:
         return self.deployment.base
 
     def headers(self, *, stream: bool, content_type: str | None = None) -> dict[str, str]:
-        """The headers of an answer to this call."""
+        """The headers of an answer to this call; a line of a batch has none."""
+        if self.call.batched is not None:
+            return {}
         sent = headers.of_model(self.call, stream=stream)
         if content_type is not None:
             sent["content-type"] = content_type
@@ -48,6 +53,8 @@ class Admitted:
     def open_line(self, *, status: int = 200, stream: bool = False, **units: Any) -> Line:
         """This attempt's line in the bill; `units` are fields of bill.Line."""
         call = self.call
+        if call.batched is not None:
+            units |= {"batch": call.batched.batch, "custom_id": call.batched.custom_id, "price_factor": BATCH_PRICE}
         return call.world.bill.open(
             time=call.world.time(),
             resource=call.resource.name,
@@ -63,7 +70,9 @@ class Admitted:
         )
 
     def cached_tokens(self, prompt: str, tokens: int) -> int:
-        """Tokens of the prompt that this deployment has in its cache."""
+        """Tokens of the prompt that this deployment has in its cache; batches have none."""
+        if self.call.batched is not None:
+            return 0
         return self.call.world.cached_tokens(self.call.resource.name, self.call.deployment_name, prompt, tokens)
 
     def filtered(self, results: dict[str, Any], *, prompt_tokens: int, stream: bool) -> errors.AzureError:
@@ -75,10 +84,13 @@ class Admitted:
 
 
 def require_kind(call: Call, kinds: tuple[str, ...], operation: str) -> Deployment:
-    """The call's deployment; raises 400 when its model is of another kind. `operation` is Azure's word for it."""
+    """The call's deployment; raises 400 when its model is of another kind, or it takes batches alone.
+
+    `operation` is Azure's word for it.
+    """
     deployment = call.deployment
     assert deployment is not None
-    if deployment.base.kind not in kinds:
+    if deployment.base.kind not in kinds or (deployment.batch and call.batched is None):
         raise errors.operation_not_supported(operation, call.deployment_name)
     return deployment
 
@@ -99,6 +111,8 @@ def admit(
     """
     deployment = call.deployment
     assert deployment is not None
+    if call.batched is not None:
+        return work(Admitted(call, deployment, NO_LIMIT, estimate))
     limit = call.world.limits.of(call.resource.name, call.deployment_name, deployment)
     now = call.world.now()
     quirk = deployment.ratelimit_headers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +19,8 @@ CHUNKS_MAX = 100_000
 REASONING_TOKENS = {"none": 0, "minimal": 0, "low": 64, "medium": 192, "high": 448, "xhigh": 896, "max": 1344}
 """Reasoning tokens by `reasoning_effort`."""
 JSON_PIECE_CHARS = 4
+WORDS = (12, 60)
+"""How many words an answer has when nothing says otherwise."""
 
 _TEXT = """
 water level gate river dam flow basin rain season valley spring channel lake bank stone bridge mill tide wave current
@@ -67,8 +68,10 @@ class Choice:
     @property
     def tokens(self) -> int:
         """Completion tokens without reasoning."""
-        calls = sum(text_tokens(call.name) + text_tokens(call.arguments) for call in self.tool_calls)
-        return len(self.pieces) * self.piece_tokens + calls + self.audio_tokens
+        words = len(self.pieces) * self.piece_tokens + self.audio_tokens
+        if not self.tool_calls:
+            return words
+        return words + sum(text_tokens(call.name) + text_tokens(call.arguments) for call in self.tool_calls)
 
 
 @dataclass(slots=True)
@@ -101,7 +104,7 @@ def generate(seed: int, model: Model, body: dict[str, Any], prompt: Prompt, dire
         if choice.tool_calls:
             choice.finish = "function_call" if "functions" in body else "tool_calls"
         else:
-            _write(choice, _random(seed, prompt.text, body.get("seed"), index), body, directives)
+            _write(choice, Dice(seed, prompt.text, body.get("seed"), index), body, directives)
             _stop(choice, body.get("stop"))
             _limit(choice, tokens_left)
             if directives.filter == "output":
@@ -111,9 +114,19 @@ def generate(seed: int, model: Model, body: dict[str, Any], prompt: Prompt, dire
     return answer
 
 
-def _random(seed: int, prompt: str, request_seed: object, index: int) -> random.Random:
-    digest = hashlib.blake2b(f"{seed}\0{request_seed}\0{index}\0{prompt}".encode("utf-8", "replace"), digest_size=8)
-    return random.Random(digest.digest())
+class Dice:
+    """The words of one choice, thrown with bytes of a hash of all that decides them: cheap, and the same everywhere."""
+
+    def __init__(self, seed: int, prompt: str, request_seed: object, index: int) -> None:
+        self._hash = hashlib.shake_128(f"{seed}\0{request_seed}\0{index}\0{prompt}".encode("utf-8", "replace"))
+
+    def count(self, least: int, most: int) -> int:
+        return least + self._hash.digest(1)[0] % (most - least + 1)
+
+    def words(self, words: list[str], count: int) -> list[str]:
+        """`count` of the words; more of them begin with the same."""
+        among = len(words)
+        return [words[byte % among] for byte in self._hash.digest(1 + count)[1:]]
 
 
 def _reasoning_tokens(model: Model, body: dict[str, Any], directives: Directives) -> int:
@@ -124,18 +137,18 @@ def _reasoning_tokens(model: Model, body: dict[str, Any], directives: Directives
     return REASONING_TOKENS.get(body.get("reasoning_effort") or "medium", REASONING_TOKENS["medium"])
 
 
-def _write(choice: Choice, rng: random.Random, body: dict[str, Any], directives: Directives) -> None:
+def _write(choice: Choice, dice: Dice, body: dict[str, Any], directives: Directives) -> None:
     wanted = body.get("response_format") or {}
     if wanted.get("type") in ("json_object", "json_schema"):
-        text = orjson.dumps(_json(wanted, rng)).decode()
+        text = orjson.dumps(_json(wanted, dice)).decode()
         choice.pieces = [text[at : at + JSON_PIECE_CHARS] for at in range(0, len(text), JSON_PIECE_CHARS)]
         return
-    count = directives.chunks if directives.chunks is not None else rng.randint(12, 60)
+    count = directives.chunks if directives.chunks is not None else dice.count(*WORDS)
     words = _WORDS[directives.lang]
     size = directives.chunk_bytes
     if count > CHUNKS_MAX or count * (size or 1) > ANSWER_BYTES_MAX:
         raise errors.invalid_request("Simulator: the directive asks for too long an answer.", "messages")
-    drawn = rng.choices(words, k=count)
+    drawn = dice.words(words, count)
     if size is None:
         gap = " " if directives.lang == "en" else ""
         choice.pieces = [gap + word if at else word for at, word in enumerate(drawn)]
@@ -150,8 +163,8 @@ def _padded(word: str, size: int) -> str:
     return data[:size].decode("utf-8", "ignore").ljust(1)
 
 
-def _json(wanted: dict[str, Any], rng: random.Random) -> Any:
-    text = " ".join(rng.choices(ENGLISH, k=4))
+def _json(wanted: dict[str, Any], dice: Dice) -> Any:
+    text = " ".join(dice.words(ENGLISH, 4))
     if wanted["type"] == "json_object":
         return {"answer": text}
     return tools.example(wanted.get("json_schema", {}).get("schema") or {}, text=text)

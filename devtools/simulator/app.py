@@ -15,9 +15,13 @@ from devtools.simulator import control, errors, faults, service
 from devtools.simulator.connection import Connection, Receive, Send
 from devtools.simulator.delivery import deliver
 from devtools.simulator.exchange import JSON, Reply, Request
+from devtools.simulator.recorder import BODY_BYTES_KEPT
+from devtools.simulator.spool import Spool
 from devtools.simulator.world import World
 
 BODY_BYTES_MAX = 256 * 1024 * 1024
+UPLOAD_PATHS = ("/files", "/parts")
+"""The ends of the paths whose forms go to the disk."""
 TOKEN_PATH = control.PREFIX + "/identity/token"
 
 
@@ -36,9 +40,14 @@ class Simulator:
             await self._control(scope, receive, send)
             return
         with Connection(receive, send) as connection:
-            request = await _read(scope, receive, self._body_bytes_max)
-            if request is not None:
+            request = await self._read(scope, receive)
+            if request is None:
+                return
+            try:
                 await self._serve(request, connection)
+            finally:
+                if request.spooled is not None:
+                    request.spooled.discard()
 
     async def _serve(self, request: Request, connection: Connection) -> None:
         world = self.world
@@ -50,35 +59,56 @@ class Simulator:
                 record.fault, reply = rule.id, faults.replacement(rule)
             else:
                 reply = world.identity.token_endpoint(request, world.time())
-        elif len(request.body) > self._body_bytes_max:
+        elif request.spooled is None and len(request.body) > self._body_bytes_max:
             error = errors.body_too_large(self._body_bytes_max, len(request.body))
             reply, rule = Reply(error.status, {"content-type": JSON}, orjson.dumps(error.body)), None
         else:
             reply, rule = await service.answer(world, request, record)
         await deliver(reply, rule, record, connection)
 
+    async def _read(self, scope: Scope, receive: Receive) -> Request | None:
+        """The whole request, its body cut off just over the limit; None when the client left before its end."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        spool = None
+        if scope["method"] == "POST" and scope["path"].endswith(UPLOAD_PATHS):
+            spool = Spool(headers.get("content-type", ""), self.world.scratch)
+        kept_max = self._body_bytes_max if spool is None else BODY_BYTES_KEPT - 1
+        body = await _body(receive, kept_max, spool)
+        if body is None:
+            return None
+        query = scope["query_string"]
+        return Request(
+            method=scope["method"],
+            path=scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0],
+            query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
+            headers=headers,
+            body=body,
+            spooled=None if spool is None else spool.form,
+        )
 
-async def _read(scope: Scope, receive: Receive, body_bytes_max: int) -> Request | None:
-    """The whole request, its body cut off just over `body_bytes_max`; None when the client left before its end."""
+
+async def _body(receive: Receive, kept_max: int, spool: Spool | None) -> bytes | None:
+    """The body until just over `kept_max`, all of it put into the spool; None when the client left before its end."""
     parts: list[bytes] = []
     size = 0
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
+            if spool is not None:
+                spool.close()
+                spool.form.discard()
             return None
-        if size <= body_bytes_max:
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
+        piece = message.get("body", b"")
+        if spool is not None:
+            spool.feed(piece)
+        if size <= kept_max:
+            parts.append(piece)
+            size += len(piece)
         if not message.get("more_body", False):
             break
-    query = scope["query_string"]
-    return Request(
-        method=scope["method"],
-        path=scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0],
-        query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-        body=b"".join(parts) if len(parts) > 1 else parts[0],
-    )
+    if spool is not None:
+        spool.close()
+    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 def create_app(

@@ -27,7 +27,7 @@ def check(
     if surface == V1 and _is_key(token, resource):
         _check_key(token, resource)
         return
-    identity.check(token, permission, now)
+    identity.check(token, permission, now, resource.role)
 
 
 def _is_key(value: str, resource: Resource) -> bool:

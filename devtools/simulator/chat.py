@@ -49,7 +49,8 @@ def _answer(admitted: Admitted) -> Reply:
     chat_rules.check(call.body, model, call.surface, call.api_version)
     prompt = prompts.read(call.body["messages"], model)
     earlier = chat_audio.earlier_tokens(call, call.world.audio)
-    prompt = replace(prompt, tokens=prompt.tokens + earlier, audio_tokens=prompt.audio_tokens + earlier)
+    if earlier:
+        prompt = replace(prompt, tokens=prompt.tokens + earlier, audio_tokens=prompt.audio_tokens + earlier)
     chat_audio.require_audio(call.body, model, prompt.audio_tokens)
     wanted = directives.parse(prompt.last)
     _check_context(call.body, prompt, model.context_tokens)

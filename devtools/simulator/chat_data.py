@@ -37,6 +37,8 @@ def check(body: dict[str, Any]) -> None:
 
 def context(body: dict[str, Any], question: str) -> dict[str, Any] | None:
     """`message.context` of an answer from data: what was found, and for which question."""
+    if not body.get("data_sources") and not body.get("dataSources"):
+        return None
     intent = orjson.dumps([question]).decode()
     if body.get("data_sources"):
         return {"citations": [CITATION], "intent": intent}

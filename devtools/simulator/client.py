@@ -11,7 +11,7 @@ class ControlClient:
     """Speaks to the simulator at `url`. Use as a context manager; an error answer raises httpx.HTTPStatusError."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url + "/_sim", timeout=10)
+        self._http = httpx.Client(base_url=url + "/_sim", timeout=60)
 
     def __enter__(self) -> ControlClient:
         return self
@@ -37,6 +37,21 @@ class ControlClient:
         lines: list[dict[str, Any]] = self.call("GET", "/bill")["lines"]
         return lines
 
+    def bill_of(self, batch: str) -> list[dict[str, Any]]:
+        """The lines of one batch in the bill."""
+        lines: list[dict[str, Any]] = self.call("GET", f"/bill?batch={batch}")["lines"]
+        return lines
+
+    def bill_totals(self) -> list[dict[str, Any]]:
+        """The bill summed up by resource, deployment, model, operation, batch, price factor and status."""
+        totals: list[dict[str, Any]] = self.call("GET", "/bill/totals")["totals"]
+        return totals
+
+    def batch(self, batch_id: str, **settings: Any) -> dict[str, Any]:
+        """Changes `held`, `expiring` or `shown_status` of a batch; gives what the control routes tell of it."""
+        answer: dict[str, Any] = self.call("PATCH", f"/batches/{batch_id}", settings)
+        return answer
+
     def requests(self) -> list[dict[str, Any]]:
         """The requests received (recorder.Record as JSON)."""
         requests: list[dict[str, Any]] = self.call("GET", "/requests")["requests"]
@@ -49,6 +64,10 @@ class ControlClient:
     def deployment(self, resource: str, name: str, **settings: Any) -> None:
         """Changes settings of a deployment (the fields of resources.Deployment)."""
         self.call("PATCH", f"/resources/{resource}/deployments/{name}", settings)
+
+    def resource(self, name: str, **settings: Any) -> None:
+        """Changes settings of a resource, such as `role="..."` or `authoring={"files_max": 3}`."""
+        self.call("PATCH", f"/resources/{name}", settings)
 
     def identity(self, **settings: Any) -> dict[str, Any]:
         """Changes `lifetime_s`, `role`, `roles`; gives them all, with the count of tokens issued."""

@@ -2,13 +2,17 @@
 
     GET    /health                             {"ok", "resources": [names], "seed"}
     POST   /reset                              everything as at the start; issued tokens stay valid
-    POST   /advance                            {"seconds"}: windows roll over, tokens expire, background responses go on
-    GET    /bill         DELETE /bill          {"lines": [bill.Line], "count", "prompt_tokens", ...}
+    POST   /advance                            {"seconds"}: windows roll over, tokens expire, background responses go
+                                               on, and batches are where the clock has them
+    GET    /bill         DELETE /bill          {"lines": [bill.Line], "count", "prompt_tokens", ...}; `?batch=ID`
+    GET    /bill/totals                        {"totals": [{the fields of bill.TOTALS_BY, "count", tokens}]}
+    GET    /batches                            {"batches": [{"id", "resource", "deployment", "status", ...}]}
+    PATCH  /batches/{id}                       {"held"?, "expiring"?, "shown_status"?}: batches_store.Batch
     GET    /requests     DELETE /requests      {"requests": [recorder.Record], "count"}
     POST   /faults                             faults.Rule, all fields optional; gives {"id"}
     GET    /faults       DELETE /faults        {"faults": [faults.Rule], "count"}
-    GET    /resources                          {name: {"keys", "region", "local_auth", "deployments"}}
-    PUT    /resources/{name}                   adds or replaces one: the same shape, all optional; also DELETE
+    GET    /resources                          {name: {"keys", "region", "local_auth", "role", "deployments", ...}}
+    PUT    /resources/{name}                   adds or replaces one: the same shape, all optional; also PATCH, DELETE
     PUT    /resources/{name}/deployments/{d}   adds or replaces one: resources.Deployment; also PATCH, DELETE
     GET    /identity                           {"lifetime_s", "role", "roles": {client_id: role}, "issued"}
     PUT    /identity                           {"lifetime_s"?, "role"?, "roles"?}; a null role is a missing one
@@ -22,6 +26,7 @@ A wrong value is a 400, an unknown name a 404, both `{"error": message}`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Any
 
 import orjson
@@ -30,7 +35,7 @@ from starlette.requests import Request as WebRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devtools.simulator import pictures, resources
+from devtools.simulator import batch_run, fine_tuning_run, pictures, resources
 from devtools.simulator.resources import SettingsError
 from devtools.simulator.world import World
 
@@ -63,7 +68,8 @@ def _endpoint(world: World, handler: Handler) -> Callable[[WebRequest], Awaitabl
             settings = orjson.loads(raw) if raw else {}
             if not isinstance(settings, dict):
                 raise SettingsError("the body must be a JSON object")
-            return _json(200, handler(world, request, settings))
+            answer = handler(world, request, settings)
+            return _json(200, await answer if isawaitable(answer) else answer)
         except KeyError as error:
             return _json(404, {"error": f"no such thing: {error.args[0]}"})
         except (SettingsError, TypeError, ValueError) as error:
@@ -85,19 +91,41 @@ def _reset(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     return {"ok": True}
 
 
-def _advance(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+async def _advance(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     world.advance(float(settings.get("seconds", 0)))
+    await batch_run.catch_up(world)
     return {"ok": True}
 
 
-def _bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+def _settle(world: World) -> None:
+    """Brings the bill up to date with what is charged by the clock."""
     world.responses.settle(world.now())
-    return world.bill.to_json()
+    fine_tuning_run.settle_all(world)
+
+
+def _bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    _settle(world)
+    return world.bill.to_json(request.query_params.get("batch"))
+
+
+def _bill_totals(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    _settle(world)
+    return {"totals": world.bill.totals()}
 
 
 def _clear_bill(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     world.bill.clear()
     return {"ok": True}
+
+
+def _batches(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    return {"batches": [batch.to_json() for name in world.resources for batch in world.batches.all(name)]}
+
+
+def _patch_batch(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    batch = world.batches.named(request.path_params["id"])
+    batch.configure(settings)
+    return batch.to_json()
 
 
 def _requests(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
@@ -129,6 +157,12 @@ def _resources(world: World, request: WebRequest, settings: dict[str, Any]) -> A
 def _put_resource(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
     name = request.path_params["name"]
     world.resources[name] = resources.resource_from(name, settings)
+    return world.resources[name].to_json()
+
+
+def _patch_resource(world: World, request: WebRequest, settings: dict[str, Any]) -> Any:
+    name = request.path_params["name"]
+    world.resources[name] = resources.resource_from(name, settings, world.resources[name])
     return world.resources[name].to_json()
 
 
@@ -173,7 +207,10 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/reset", _reset),
     ("POST", "/advance", _advance),
     ("GET", "/bill", _bill),
+    ("GET", "/bill/totals", _bill_totals),
     ("DELETE", "/bill", _clear_bill),
+    ("GET", "/batches", _batches),
+    ("PATCH", "/batches/{id}", _patch_batch),
     ("GET", "/requests", _requests),
     ("DELETE", "/requests", _clear_requests),
     ("GET", "/faults", _faults),
@@ -181,6 +218,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", "/faults", _clear_faults),
     ("GET", "/resources", _resources),
     ("PUT", "/resources/{name}", _put_resource),
+    ("PATCH", "/resources/{name}", _patch_resource),
     ("DELETE", "/resources/{name}", _delete_resource),
     ("PUT", "/resources/{name}/deployments/{deployment}", _put_deployment),
     ("PATCH", "/resources/{name}/deployments/{deployment}", _patch_deployment),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from devtools.simulator.connection import Connection
 from devtools.simulator.exchange import Event, Reply
 from devtools.simulator.faults import Rule
 from devtools.simulator.recorder import Record
+
+NO_CONTENT = 204
 
 
 async def deliver(reply: Reply, rule: Rule | None, record: Record, connection: Connection) -> None:
@@ -29,18 +32,23 @@ async def _deliver(reply: Reply, rule: Rule | None, record: Record, connection: 
         await connection.reset()
         return True
     record.status = reply.status
-    if reply.events is None:
-        reply.headers["content-length"] = str(len(reply.body))
+    pieces: Sequence[Event]
+    if reply.file is not None:
+        reply.headers["content-length"] = str(reply.file.size)
+        pieces = reply.file.pieces()
+    elif reply.events is None:
+        if reply.status != NO_CONTENT:
+            reply.headers["content-length"] = str(len(reply.body))
         pieces = [Event(reply.body)]
     else:
         pieces = reply.events
     cut_at, stall_at = (break_offsets(rule, pieces)) if rule else (None, None)
     if rule and rule.chunk_bytes:
-        pieces = rechunk(pieces, rule.chunk_bytes)
+        pieces = reply.file.pieces(rule.chunk_bytes) if reply.file else rechunk(pieces, rule.chunk_bytes)
     await connection.start(reply.status, reply.headers)
     if rule and rule.first_byte_delay_ms and not await connection.pause(rule.first_byte_delay_ms / 1000):
         return False
-    if reply.events is not None or rule:
+    if reply.events is not None or reply.file is not None or rule:
         connection.watch()
     stall_s = rule.stall_s if rule else 0.0
     return await _send_pieces(reply, pieces, record, connection, cut_at, stall_at, stall_s)
@@ -48,7 +56,7 @@ async def _deliver(reply: Reply, rule: Rule | None, record: Record, connection: 
 
 async def _send_pieces(
     reply: Reply,
-    pieces: list[Event],
+    pieces: Sequence[Event],
     record: Record,
     connection: Connection,
     cut_at: int | None,
@@ -89,7 +97,7 @@ def _generated(reply: Reply, piece: Event, *, finished: bool) -> None:
     line.finished = finished and not reply.broken
 
 
-def break_offsets(rule: Rule, pieces: list[Event]) -> tuple[int | None, int | None]:
+def break_offsets(rule: Rule, pieces: Sequence[Event]) -> tuple[int | None, int | None]:
     """Where the body is cut and where it stalls, in bytes from its start; None for never."""
 
     def offset(events: int) -> int:
@@ -101,7 +109,7 @@ def break_offsets(rule: Rule, pieces: list[Event]) -> tuple[int | None, int | No
     return cut_at, None if rule.stall_after_events is None else offset(rule.stall_after_events)
 
 
-def rechunk(pieces: list[Event], size: int) -> list[Event]:
+def rechunk(pieces: Sequence[Event], size: int) -> list[Event]:
     """The same bytes in pieces of `size`, whatever the event boundaries; tokens go with an event's first byte."""
     data = b"".join(piece.data for piece in pieces)
     chunks = [Event(data[start : start + size]) for start in range(0, len(data), size)] or [Event(b"")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import orjson
@@ -14,7 +14,9 @@ from devtools.simulator.resources import SettingsError
 
 RULES_MAX = 1000
 IDENTITY = "identity"
-"""The identity endpoint's name as an operation: only a rule that names it strikes it."""
+BATCH_LINE = "batches/line"
+NAMED = frozenset({IDENTITY, BATCH_LINE})
+"""The identity endpoint and single lines of batches, as operations: only a rule that names one strikes it."""
 HTML_502 = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
     b"<hr><center>Microsoft-Azure-Application-Gateway/v2</center>\r\n</body>\r\n</html>\r\n"
@@ -26,8 +28,8 @@ class Rule:
     """One fault.
 
     Which requests: `resource`, `deployment`, `operation` (`chat/completions`, `models`; None = all, except
-    `identity`, which must be named), the first `after` matches pass, then `times` requests (None = for ever), each
-    with `probability`.
+    `identity` and `batches/line`, which must be named), `custom_id` of a batch line, the first `after` matches pass,
+    then `times` requests (None = for ever), each with `probability`.
     Instead of the answer: `status` with `body` (object, or string as it is) and `headers` (null removes one),
     `html` (a 502 page), `empty` (200 without a body), `reset` (TCP RST before any answer). These are not billed
     unless `billed`: then the model ran, and only its answer was lost.
@@ -37,12 +39,14 @@ class Rule:
     stream in pieces of so many bytes), `error_event_after_events` (with `body`, or Azure's rate limit event).
     To a Responses answer: `failed_after_events`: after so many events comes `response.failed`, with the `code` and
     `message` of `body` or those of a rate limit; a buffered or background response has the status `failed`.
+    To a batch line: `status` with `body` is its result, `expired`: it did not run in time, `reset`: it has no result.
     """
 
     id: int
     resource: str | None = None
     deployment: str | None = None
     operation: str | None = None
+    custom_id: str | None = None
     after: int = 0
     times: int | None = 1
     probability: float = 1.0
@@ -64,6 +68,7 @@ class Rule:
     chunk_bytes: int | None = None
     error_event_after_events: int | None = None
     failed_after_events: int | None = None
+    expired: bool = False
     hits: int = 0
 
     @property
@@ -71,10 +76,13 @@ class Rule:
         """Whether the model's answer is never seen."""
         return self.status is not None or self.html or self.empty or self.reset
 
-    def matches(self, operation: str, resource: str, deployment: str) -> bool:
-        if operation == IDENTITY and self.operation != IDENTITY:
+    def matches(self, operation: str, resource: str, deployment: str, custom_id: str | None = None) -> bool:
+        if operation in NAMED and self.operation != operation:
             return False
-        wanted = ((self.operation, operation), (self.resource, resource), (self.deployment, deployment))
+        wanted = (
+            (self.operation, operation), (self.resource, resource), (self.deployment, deployment),
+            (self.custom_id, custom_id),
+        )  # fmt: skip
         return self.times != 0 and all(want is None or want == have for want, have in wanted)
 
 
@@ -105,10 +113,12 @@ class Faults:
         self._rules.append(rule)
         return rule
 
-    def strike(self, operation: str, resource: str = "", deployment: str = "") -> Rule | None:
+    def strike(
+        self, operation: str, resource: str = "", deployment: str = "", custom_id: str | None = None
+    ) -> Rule | None:
         """The rule that strikes this request, counted; None lets it pass."""
         for rule in self._rules:
-            if not rule.matches(operation, resource, deployment):
+            if not rule.matches(operation, resource, deployment, custom_id):
                 continue
             if rule.after > 0:
                 rule.after -= 1
@@ -149,7 +159,9 @@ def with_headers(rule: Rule, headers: dict[str, str]) -> dict[str, str]:
 def alter(rule: Rule, reply: Reply, default_error: dict[str, Any]) -> None:
     """Changes what a reply contains: early ends, a lost `[DONE]`, an error event in mid-stream."""
     if reply.events is None:
-        if rule.truncate:
+        if rule.truncate and reply.file is not None:
+            reply.file = replace(reply.file, size=reply.file.size // 2)
+        elif rule.truncate:
             reply.body = reply.body[: len(reply.body) // 2]
         return
     events = reply.events

@@ -17,6 +17,7 @@ import orjson
 from devtools.simulator import errors
 from devtools.simulator.exchange import JSON, Reply, Request
 from devtools.simulator.resources import SettingsError
+from devtools.simulator.roles import INHERIT, ROLES
 
 IDENTITY_HEADER = "sim-identity-header"
 API_VERSION = "2019-08-01"
@@ -24,13 +25,6 @@ AUDIENCES = frozenset({"https://cognitiveservices.azure.com", "https://ai.azure.
 TOKENS_MAX = 10_000
 TENANT_ID = "11111111-1111-4111-8111-111111111111"
 SYSTEM_ASSIGNED = "system"
-
-ROLES: dict[str | None, frozenset[str]] = {
-    None: frozenset(),
-    "Cognitive Services OpenAI User": frozenset({"inference"}),
-    "Cognitive Services OpenAI Contributor": frozenset({"inference", "authoring"}),
-}
-"""What each role may do with an Entra token: `authoring` is files, batches and fine-tuning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +90,17 @@ class Identity:
         self._tokens.clear()
         return count
 
-    def check(self, token: str, permission: str, now: float) -> None:
-        """Raises AzureError unless the token is valid now and its identity has the permission."""
+    def check(self, token: str, permission: str, now: float, role: str | None = INHERIT) -> None:
+        """Raises AzureError unless the token is valid now and its identity has the permission.
+
+        `role` is everybody's at one resource, unless it is `inherit`.
+        """
         claims = self._tokens.get(token)
         if claims is None or claims.expires_on <= now or claims.audience not in AUDIENCES:
             raise errors.invalid_token()
-        if permission not in ROLES[self.roles.get(claims.client_id, self.role)]:
+        if role == INHERIT:
+            role = self.roles.get(claims.client_id, self.role)
+        if permission not in ROLES[role]:
             raise errors.permission_denied()
 
     def token_endpoint(self, request: Request, now: float) -> Reply:

@@ -124,7 +124,21 @@ class ProvisionedLimit:
         return {"azure-openai-deployment-utilization": f"{100 * self.level / self.capacity:.1f}%"}
 
 
-Limit = StandardLimit | ProvisionedLimit
+class NoLimit:
+    """The limit of a batch's lines: they wait for capacity instead of being refused."""
+
+    def admit(self, tokens: int, now: float) -> Refusal | None:
+        return None
+
+    def correct(self, estimated: int, actual: int) -> None:
+        """Nothing was counted."""
+
+    def headers(self, now: float) -> dict[str, str]:
+        return {}
+
+
+NO_LIMIT = NoLimit()
+Limit = StandardLimit | ProvisionedLimit | NoLimit
 
 
 class Limits:

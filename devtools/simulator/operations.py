@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from devtools.simulator import (
+    batches,
     chat,
     completions,
     embeddings,
+    files,
+    fine_tuning,
     image_rules,
     images,
     model_list,
@@ -17,6 +20,7 @@ from devtools.simulator import (
     responses_tokens,
     speech,
     transcriptions,
+    uploads,
 )
 from devtools.simulator.exchange import Call, Reply
 from devtools.simulator.surfaces import CLASSIC, EXTENSIONS, V1, Address
@@ -46,6 +50,10 @@ class Operation:
 
 
 RESPONSES_SINCE = "2025-03-01"
+BATCHES_SINCE = "2024-07-01"
+UPLOADS_SINCE = "2024-08-01"
+JOBS = "fine_tuning/jobs"
+JOBS_SINCE, CHECKPOINTS_SINCE, PAUSE_SINCE = "2023-10-01", "2024-05-01", "2025-04-01"
 
 OPERATIONS = (
     Operation("chat/completions", "POST", "chat/completions", chat.serve, deployed=True,
@@ -74,6 +82,52 @@ OPERATIONS = (
             ("responses/input_items", "GET", "responses/{id}/input_items", responses_stored.serve_items, False),
         )
     ),
+    *(
+        Operation(name, method, path, serve, permission="authoring")
+        for name, method, path, serve in (
+            ("files", "POST", "files", files.serve_create),
+            ("files/list", "GET", "files", files.serve_list),
+            ("files/retrieve", "GET", "files/{id}", files.serve_one),
+            ("files/delete", "DELETE", "files/{id}", files.serve_delete),
+            ("files/content", "GET", "files/{id}/content", files.serve_content),
+        )
+    ),
+    *(
+        Operation(name, "POST", path, serve, permission="authoring", since=UPLOADS_SINCE, surfaces=(CLASSIC,))
+        for name, path, serve in (
+            ("uploads", "uploads", uploads.serve_create),
+            ("uploads/parts", "uploads/{id}/parts", uploads.serve_part),
+            ("uploads/complete", "uploads/{id}/complete", uploads.serve_complete),
+            ("uploads/cancel", "uploads/{id}/cancel", uploads.serve_cancel),
+        )
+    ),
+    *(
+        Operation(name, method, path, serve, permission="authoring", since=BATCHES_SINCE)
+        for name, method, path, serve in (
+            ("batches", "POST", "batches", batches.serve_create),
+            ("batches/list", "GET", "batches", batches.serve_list),
+            ("batches/retrieve", "GET", "batches/{id}", batches.serve_one),
+            ("batches/cancel", "POST", "batches/{id}/cancel", batches.serve_cancel),
+        )
+    ),
+    *(
+        Operation(JOBS + name, method, JOBS + path, serve, since=since, permission="authoring")
+        for name, method, path, serve, since in (
+            ("", "POST", "", fine_tuning.serve_create, JOBS_SINCE),
+            ("/list", "GET", "", fine_tuning.serve_list, JOBS_SINCE),
+            ("/retrieve", "GET", "/{id}", fine_tuning.serve_one, JOBS_SINCE),
+            ("/cancel", "POST", "/{id}/cancel", fine_tuning.serve_cancel, JOBS_SINCE),
+            ("/pause", "POST", "/{id}/pause", fine_tuning.serve_pause, PAUSE_SINCE),
+            ("/resume", "POST", "/{id}/resume", fine_tuning.serve_resume, PAUSE_SINCE),
+            # The specification has GET, the documentation's own examples POST.
+            ("/events", "GET", "/{id}/events", fine_tuning.serve_events, JOBS_SINCE),
+            ("/events", "POST", "/{id}/events", fine_tuning.serve_events, JOBS_SINCE),
+            ("/checkpoints", "GET", "/{id}/checkpoints", fine_tuning.serve_checkpoints, CHECKPOINTS_SINCE),
+            ("/checkpoints", "POST", "/{id}/checkpoints", fine_tuning.serve_checkpoints, CHECKPOINTS_SINCE),
+        )
+    ),
+    Operation(JOBS + "/delete", "DELETE", JOBS + "/{id}", fine_tuning.serve_delete, since=JOBS_SINCE,
+              permission="authoring", surfaces=(CLASSIC,)),
     Operation("models", "GET", "models", model_list.serve_list),
     Operation("models", "GET", "models/{model}", model_list.serve_one),
 )  # fmt: skip

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from devtools.simulator.authoring import Authoring, authoring_from
 from devtools.simulator.models import MODELS, Model
+from devtools.simulator.roles import INHERIT, ROLES
 
 RATELIMIT_HEADERS = ("standard", "minus_one", "none")
+BATCH_SKUS = ("GlobalBatch", "DataZoneBatch")
 CONTENT_FILTERS = ("default", "asynchronous")
 
 
@@ -23,7 +26,8 @@ class Deployment:
     `tpm` tokens and `rpm` requests a minute (None = unlimited; on a provisioned sku `tpm` is what the PTUs process).
     `rpm_window_s`: Azure evaluates RPM over 1 s or 10 s. `first_ms` and `delay_ms`: time to the first byte and
     between chunks. `ratelimit_headers`: `standard`, `minus_one` (all -1, no retry-after) or `none`.
-    `ratelimit_in_stream`: a stream over its limit answers 200 and tells in an event.
+    `ratelimit_in_stream`: a stream over its limit answers 200 and tells in an event. A deployment with a batch sku
+    serves batches and nothing else; `enqueued_tokens` is how many tokens they may have at a time (None = unlimited).
     """
 
     model: str
@@ -37,6 +41,7 @@ class Deployment:
     ratelimit_in_stream: bool = False
     first_ms: float = 0.0
     delay_ms: float = 0.0
+    enqueued_tokens: int | None = None
 
     def __post_init__(self) -> None:
         if self.model not in MODELS:
@@ -52,6 +57,11 @@ class Deployment:
         return "Provisioned" in self.sku
 
     @property
+    def batch(self) -> bool:
+        """Whether it takes batches, and only them."""
+        return self.sku in BATCH_SKUS
+
+    @property
     def base(self) -> Model:
         """The base model, in this deployment's version."""
         model = MODELS[self.model]
@@ -60,25 +70,33 @@ class Deployment:
 
 @dataclass(slots=True)
 class Resource:
-    """One Azure OpenAI resource. `local_auth` False answers keys with 403, as `disableLocalAuth` does."""
+    """One Azure OpenAI resource. `local_auth` False answers keys with 403, as `disableLocalAuth` does.
+
+    `role` is that of every Entra identity here (None = missing); `inherit` leaves it to the identity. `authoring` is
+    about its files, batches and fine-tuning jobs.
+    """
 
     name: str
     keys: tuple[str, ...]
     region: str = "East US"
     local_auth: bool = True
+    role: str | None = INHERIT
     deployments: dict[str, Deployment] = field(default_factory=dict)
+    authoring: Authoring = field(default_factory=Authoring)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "keys": list(self.keys),
             "region": self.region,
             "local_auth": self.local_auth,
+            "role": self.role,
             "deployments": {name: asdict(deployment) for name, deployment in self.deployments.items()},
+            "authoring": asdict(self.authoring),
         }
 
 
 _DEPLOYMENT_FIELDS = frozenset(f.name for f in fields(Deployment))
-_RESOURCE_FIELDS = frozenset({"keys", "region", "local_auth", "deployments"})
+_RESOURCE_FIELDS = frozenset({"keys", "region", "local_auth", "role", "deployments", "authoring"})
 
 
 def deployment_from(data: Mapping[str, Any], base: Deployment | None = None) -> Deployment:
@@ -93,17 +111,31 @@ def deployment_from(data: Mapping[str, Any], base: Deployment | None = None) -> 
     return Deployment(**data)
 
 
-def resource_from(name: str, data: Mapping[str, Any]) -> Resource:
-    """A resource from its JSON, `{keys?, region?, local_auth?, deployments?}`; no keys means `sim-key-<name>`."""
+def resource_from(name: str, data: Mapping[str, Any], base: Resource | None = None) -> Resource:
+    """A resource from its JSON, `{keys?, region?, local_auth?, role?, deployments?, authoring?}`; raises SettingsError.
+
+    No keys means `sim-key-<name>`. `base` gives the values that are not named; deployments that are named are added.
+    """
     unknown = set(data) - _RESOURCE_FIELDS
     if unknown:
         raise SettingsError(f"unknown resource settings: {', '.join(sorted(unknown))}")
+    role = data.get("role", INHERIT if base is None else base.role)
+    if role not in ROLES and role != INHERIT:
+        raise SettingsError(f"unknown role {role!r}; known: {INHERIT}, {', '.join(map(str, ROLES))}")
+    start = base or Resource(name, (f"sim-key-{name}",))
+    given = {key: deployment_from(value) for key, value in data.get("deployments", {}).items()}
+    try:
+        authoring = authoring_from(data.get("authoring", {}), start.authoring)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
     return Resource(
         name=name,
-        keys=tuple(data.get("keys") or (f"sim-key-{name}",)),
-        region=data.get("region", "East US"),
-        local_auth=data.get("local_auth", True),
-        deployments={key: deployment_from(value) for key, value in data.get("deployments", {}).items()},
+        keys=tuple(data.get("keys") or start.keys),
+        region=data.get("region", start.region),
+        local_auth=data.get("local_auth", start.local_auth),
+        role=role,
+        deployments=start.deployments | given,
+        authoring=authoring,
     )
 
 
@@ -142,6 +174,9 @@ DEFAULT_DEPLOYMENTS: dict[str, Deployment] = {
     "o3-pro": Deployment("o3-pro", sku="GlobalStandard"),
     "codex-mini": Deployment("codex-mini", sku="GlobalStandard"),
     "gpt-5-codex": Deployment("gpt-5-codex", sku="GlobalStandard"),
+    "gpt-4o-batch": Deployment("gpt-4o", sku="GlobalBatch"),
+    "gpt-4o-mini-batch": Deployment("gpt-4o-mini", sku="GlobalBatch"),
+    "text-embedding-3-small-batch": Deployment("text-embedding-3-small", sku="GlobalBatch"),
     "gpt-4o-ptu": Deployment("gpt-4o", sku="ProvisionedManaged", tpm=250_000),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +14,11 @@ DEFAULT_PORT = 9100
 
 
 def run(port: int = DEFAULT_PORT, host: str = "127.0.0.1", settings: Path | None = None, seed: int = 0) -> None:
-    """Serves until interrupted; prints one line with the URL when it is ready. Port 0 chooses a free one."""
+    """Serves until interrupted; prints one line with the URL when it is ready. Port 0 chooses a free one.
+
+    SIGINT and SIGTERM end it in the same way, so that its temporary files go with it.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sock = listen(port, host)
     app = create_app(settings, seed=seed)
     http = "httptools" if find_spec("httptools") else "h11"
@@ -32,3 +37,4 @@ def run(port: int = DEFAULT_PORT, host: str = "127.0.0.1", settings: Path | None
         pass
     finally:
         sock.close()
+        app.world.scratch.close()

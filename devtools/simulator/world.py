@@ -9,27 +9,33 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import UUID
 
 from devtools.simulator import resources
 from devtools.simulator.audio_store import AudioStore
+from devtools.simulator.batches_store import BatchStore
 from devtools.simulator.bill import Bill
 from devtools.simulator.faults import Faults
+from devtools.simulator.files_store import FileStore
+from devtools.simulator.fine_tuning_store import JobStore
 from devtools.simulator.identity import Identity
 from devtools.simulator.limits import Limits
+from devtools.simulator.pump import Pump
 from devtools.simulator.recorder import Recorder
 from devtools.simulator.resources import Resource, SettingsError
 from devtools.simulator.responses_store import Store
+from devtools.simulator.scratch import Scratch
+from devtools.simulator.uploads_store import UploadStore
 
 PREFIXES_MAX = 4096
 PREFIX_CHARS = 4096
 CACHE_TOKENS_MIN = 1024
 CACHE_TOKENS_STEP = 128
-_ID_ALPHABET = string.ascii_letters + string.digits
+_ID_ALPHABET = (string.ascii_letters + string.digits).encode()
+_ID_CHARACTERS = bytes(_ID_ALPHABET[byte % len(_ID_ALPHABET)] for byte in range(256))
 
 
 class World:
-    """Resources, limits, bill, requests, faults, identity, kept responses, and the clocks and seed they share.
+    """Resources, limits, bill, requests, faults, identity, all that is kept, and the clocks and seed they share.
 
     `settings` is `{"resources": {name: resource}}`; None means the default resources. Raises SettingsError.
     """
@@ -58,6 +64,12 @@ class World:
         self.identity = Identity(seed)
         self.responses = Store()
         self.audio = AudioStore()
+        self.scratch = Scratch()
+        self.files = FileStore(self.scratch)
+        self.uploads = UploadStore()
+        self.batches = BatchStore()
+        self.jobs = JobStore()
+        self.pump = Pump()
         self._ids = random.Random(seed)
         self.reset()
 
@@ -66,6 +78,10 @@ class World:
         self.resources = copy.deepcopy(self._initial)
         self.responses.clear()
         self.audio.clear()
+        self.batches.clear()
+        self.jobs.clear()
+        self.uploads.clear()
+        self.files.clear()
         self._prefixes: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._ahead_s = 0.0
         self.limits.clear()
@@ -89,11 +105,14 @@ class World:
         self._ahead_s += seconds
 
     def uuid(self) -> str:
-        return str(UUID(int=self._ids.getrandbits(128), version=4))
+        """A random UUID (version 4)."""
+        digits = f"{self._ids.getrandbits(128):032x}"
+        variant = "89ab"[int(digits[16], 16) & 3]
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
     def id(self, prefix: str, length: int) -> str:
         """An id such as `chatcmpl-` and `length` letters and digits."""
-        return prefix + "".join(self._ids.choices(_ID_ALPHABET, k=length))
+        return prefix + self._ids.randbytes(length).translate(_ID_CHARACTERS).decode()
 
     def hex_id(self, prefix: str, digits: int) -> str:
         """An id such as `resp_` and so many hexadecimal digits."""

@@ -9,12 +9,19 @@ import pytest
 from openai import AzureOpenAI, OpenAI
 
 from devtools.serving import serving
-from devtools.simulator import ControlClient, create_app
+from devtools.simulator import ControlClient, Simulator, create_app
+from tests.devtools.batch_requests import Batches
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving(create_app()) as base:
+def app() -> Simulator:
+    """The simulator itself, for what no route tells."""
+    return create_app()
+
+
+@pytest.fixture(scope="module")
+def url(app: Simulator) -> Iterator[str]:
+    with serving(app) as base:
         yield base
 
 
@@ -53,3 +60,8 @@ def azure(url: str) -> Iterator[AzureOpenAI]:
 def v1(url: str) -> Iterator[OpenAI]:
     with OpenAI(base_url=url + "/east/openai/v1/", api_key="sim-key-east", max_retries=0) as client:
         yield client
+
+
+@pytest.fixture
+def batches(http: httpx.Client, sim: ControlClient) -> Batches:
+    return Batches(http, sim)

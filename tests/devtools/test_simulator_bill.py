@@ -39,7 +39,8 @@ def test_a_buffered_call_is_one_line(http: httpx.Client, sim: ControlClient) -> 
         "prompt_tokens": usage["prompt_tokens"], "cached_tokens": 0, "completion_tokens": 10, "reasoning_tokens": 0,
         "input_audio_tokens": 0, "output_audio_tokens": 0, "input_image_tokens": 0, "output_image_tokens": 0,
         "characters": 0, "seconds": 0.0, "images": 0, "image_size": "", "quality": "",
-        "finished": True, "client_request_id": "attempt-1",
+        "finished": True, "client_request_id": "attempt-1", "batch": "", "custom_id": "", "price_factor": 1.0,
+        "job": "", "training_tokens": 0,
     }  # fmt: skip
 
 
