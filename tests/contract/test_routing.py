@@ -172,7 +172,13 @@ def test_tags_that_nothing_has_are_a_bad_request(spillway: Spillway) -> None:
 
 def test_what_a_request_says_of_routing_never_reaches_the_model(spillway: Spillway) -> None:
     run = spillway(config(*BOTH))
-    said = {"fallbacks": [], "num_retries": 1, "tags": ["a"], "disable_fallbacks": False, "metadata": {"tags": ["b"]}}
+    said: dict[str, Any] = {
+        "fallbacks": [],
+        "num_retries": 1,
+        "tags": ["a"],
+        "disable_fallbacks": False,
+        "metadata": {"tags": ["b"]},
+    }
     served_by(run.chat(**said))
     [sent] = run.sent()
     assert sent["json"].keys() & {"fallbacks", "num_retries", "tags", "disable_fallbacks"} == set()
