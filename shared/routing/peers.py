@@ -121,7 +121,6 @@ class Peers:
         self._apply({id: state})
 
     def _apply(self, states: Mapping[str, DeploymentState]) -> None:
-        self._view.lag_s = self.interval_s / 2
         self._view.apply(states, self._router.now(), self.interval_s, self._router.random, blind=self._unanswered)
 
     async def _write(self) -> None:

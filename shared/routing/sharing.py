@@ -1,9 +1,9 @@
 """What the other instances use, and the share of what remains that this one may admit until it reads again. Pure.
 
 Each instance's figures are as old as the moment at which this one first saw them: that needs no common clock, and
-errs towards more use. What others send between two reads is expected to go on as it did. An instance's share goes by
-what it wants, but is never taken as less than an equal part; the shares of all add up to one, so that between two
-reads they admit together no more than what remained.
+what they sent since is made up for by what stays in the windows so much longer. An instance's share goes by what it
+wants, but is never taken as less than an equal part; the shares of all add up to one, so that between two reads they
+admit together no more than what remains, with what is forgotten by then.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from shared.routing.windows import MINUTE_S, Windows
 
 PRESENT_S = 15.0
 """An instance whose figures did not change for so long wants nothing."""
+BURST_MARGIN = 0.02
+"""Of what the others sent in ten seconds, kept free: a second between two reads is much of so short a window."""
 RATE_S = 5
 """The others' pace is taken from so many seconds."""
 
@@ -36,7 +38,6 @@ class View:
     """What this instance knows of the others, by their ids."""
 
     peers: dict[str, Peer] = field(default_factory=dict)
-    lag_s: float = 0.0
 
     def publishable(self, states: Mapping[str, DeploymentState], now: float) -> list[Figures]:
         """This instance's own figures: the deployments that have any."""
@@ -119,30 +120,25 @@ class View:
         blind: bool,
     ) -> Grant:
         share = 1 / (1 + len(present)) if blind else self.share(id, state, present, now)
-        used_tokens, used_minute, used_burst = state.used()
+        used_tokens, used_minute, used_burst = state.used_in(next_s)  # what is free by the next read is shared too
         own = state.own
-        requests_per_s = 0.0
-        if state.peers is not None:
-            requests_per_s = sum(state.peers.minute.by_age()[1 : RATE_S + 1]) / RATE_S
         grant = Grant(until=now + next_s)
         left_tokens, left_requests = state.told_left(now)
         if state.tpm is not None:
-            left = state.tpm - used_tokens - state.peers_tokens_per_s * self.lag_s
+            left = state.tpm - used_tokens
             if blind:
                 grant.tokens = max(0.0, state.tpm * share - own.tokens.used)
             else:
-                left = min(left, left_tokens)
-                grant.tokens = _lot(left * share, left, share, _call_tokens(state), random)
+                open_tokens = min(left, left_tokens)
+                grant.tokens = _lot(open_tokens * share, open_tokens, share, _call_tokens(state), random)
         if state.rpm is not None and state.burst is not None:
-            late = requests_per_s * self.lag_s
-            minute = min(state.rpm - used_minute - late, left_requests)
-            burst = state.burst - used_burst - late
             if blind:
                 grant.minute = _rounded(state.rpm * share - own.minute.used, random)
                 grant.burst = _rounded(state.burst * share - own.burst.used, random)
             else:
-                grant.minute = _rounded(minute * share, random)
-                grant.burst = _rounded(burst * share, random)
+                grant.minute = _rounded(min(state.rpm - used_minute, left_requests) * share, random)
+                unseen = 0.0 if state.peers is None else state.peers.burst.used * BURST_MARGIN
+                grant.burst = _rounded((state.burst - used_burst - unseen) * share, random)
         return grant
 
     def share(self, id: str, state: DeploymentState, present: list[Peer], now: float) -> float:

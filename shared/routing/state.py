@@ -130,6 +130,15 @@ class DeploymentState:
             own.burst.used + peers.burst.used,
         )
 
+    def used_in(self, seconds: float) -> tuple[int, int, int]:
+        """What of it will still count in so many seconds."""
+        leaving = self.own.leaving(seconds)
+        theirs = (0, 0, 0) if self.peers is None else self.peers.leaving(seconds)
+        tokens, minute, burst = (
+            used - own - other for used, own, other in zip(self.used(), leaving, theirs, strict=True)
+        )
+        return tokens, minute, burst
+
     def refusal(self, now: float, tokens: int) -> Refused | None:
         """Why a call of about `tokens` may not go there now; None when there is room for it."""
         if now < self.throttled_until or now < self.peers_throttled_until:

@@ -68,6 +68,10 @@ class Window:
         slot = self.second % self._size
         return self._amounts[slot::-1] + self._amounts[:slot:-1]
 
+    def leaving(self, slots: int) -> int:
+        """What is forgotten in so many slots of time from now on."""
+        return sum(self._amounts[(self.second + ahead) % self._size] for ahead in range(1, min(slots, self._size) + 1))
+
     def seconds_until(self, used_max: int) -> int:
         """Whole seconds, from the running one on, until no more than `used_max` is in the window."""
         over = self.used - used_max
@@ -103,6 +107,11 @@ class Windows:
         if requests:
             self.minute.add(second, requests)
             self.burst.add(int(at * TICKS), requests)
+
+    def leaving(self, seconds: float) -> tuple[int, int, int]:
+        """Tokens, requests of the minute and of ten seconds that are forgotten in the seconds to come."""
+        whole = int(seconds)
+        return self.tokens.leaving(whole), self.minute.leaving(whole), self.burst.leaving(int(seconds * TICKS))
 
     def fill(self, now: float, tokens: Sequence[int], requests: Sequence[int]) -> None:
         """Makes the amounts, by age in seconds, its own; those of a second are spread over it."""

@@ -343,6 +343,6 @@ async def test_four_instances_keep_to_the_requests_of_ten_seconds(seed: int) -> 
         fleet.new(skew_s)
     load = Load(fleet, seed)
     await load.run(122, calls_per_s=1.5 * 1200 / MINUTE_S, tokens=100)
-    assert load.most(10) <= 200 * 1.03
-    # Ten seconds are counted as eleven (windows.py), and what others send between two reads is kept free.
-    assert len(load.admitted) >= 0.85 * 1200 * 122 / MINUTE_S
+    # A second between two reads is a tenth of the window: so much more may be admitted by instances that do not see it.
+    assert load.most(10) <= 200 * 1.06
+    assert len(load.admitted) >= 0.97 * 1200 * 122 / MINUTE_S

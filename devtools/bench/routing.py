@@ -1,0 +1,91 @@
+"""Several instances that share three deployments of different sizes: what is served, refused, and by which of them."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import aiohttp
+import click
+import uvloop
+
+from devtools.bench.processes import LOAD_CORE, gateway, pin, simulator
+from devtools.simulator import ControlClient
+from devtools.storage import storage
+
+_HEADERS = {"authorization": "Bearer sk-bench"}
+RPM = {"gpt-4o": 600, "gpt-4o-mini": 1200, "gpt-4.1": 2400}
+
+
+@click.command()
+@click.option("--instances", default=4, show_default=True, help="Host processes.")
+@click.option("--seconds", default=60, show_default=True, help="Seconds of load.")
+@click.option("--percent", default=[90, 150], multiple=True, show_default=True, help="Load, of the summed limits.")
+def main(instances: int, seconds: int, percent: tuple[int, ...]) -> None:
+    """Load over several instances that share their deployments through one table."""
+    for share in percent:
+        with ExitStack() as stack:
+            connection = stack.enter_context(storage())
+            sim = stack.enter_context(simulator())
+            control = stack.enter_context(ControlClient(sim))
+            for name, rpm in RPM.items():
+                control.deployment("east", name, rpm=rpm, tpm=rpm * 1000)
+            urls = []
+            for _ in range(instances):
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                urls.append(stack.enter_context(gateway(_config(sim), folder, AzureWebJobsStorage=connection))[0])
+            pin(LOAD_CORE)
+            calls_per_s = sum(RPM.values()) / 60 * share / 100
+            answers = uvloop.run(_load(urls, calls_per_s, seconds))
+            sent = Counter((one["path"].split("/deployments/")[1].split("/")[0]) for one in control.requests())
+            served = Counter(one["deployment"] for one in control.bill())
+        _tell(share, seconds, answers, served, sent)
+
+
+def _tell(share: int, seconds: int, answers: Counter[int], served: Counter[str], sent: Counter[str]) -> None:
+    allowed = sum(RPM.values()) * seconds / 60
+    total = sum(served.values())
+    upstream = max(1, sum(sent.values()))
+    print(f"{share} % of the limits for {seconds} s: answers {dict(answers)}")
+    print(f"  served upstream {total} of {allowed:g} allowed ({100 * total / allowed:.1f} %)")
+    refused = upstream - total
+    print(f"  upstream calls that were refused: {refused} of {upstream} ({100 * refused / upstream:.2f} %)")
+    for name, rpm in RPM.items():
+        fair = 100 * rpm / sum(RPM.values())
+        print(f"  {name:11} {100 * served[name] / max(1, total):5.1f} % of what was served; its share is {fair:.1f} %")
+
+
+async def _load(urls: list[str], calls_per_s: float, seconds: int) -> Counter[int]:
+    answers: Counter[int] = Counter()
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 10}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=_HEADERS) as session:
+
+        async def call(url: str) -> None:
+            async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
+                await answer.read()
+                answers[answer.status] += 1
+
+        tasks = [asyncio.create_task(call(url)) for url in urls]  # every instance is awake and knows the others
+        await asyncio.gather(*tasks)
+        await asyncio.sleep(2.5)
+        started = time.monotonic()
+        number = 0
+        while (at := number / calls_per_s) < seconds:
+            await asyncio.sleep(max(0.0, started + at - time.monotonic()))
+            tasks.append(asyncio.create_task(call(urls[number % len(urls)])))
+            number += 1
+        await asyncio.gather(*tasks)
+    return answers
+
+
+def _config(sim: str) -> str:
+    entries = "".join(
+        f"  - model_name: m\n    litellm_params: {{model: azure/{name}, api_base: {sim}/east, api_key: sim-key-east,"
+        f" api_version: '2024-10-21', rpm: {rpm}}}\n"
+        for name, rpm in RPM.items()
+    )
+    return f"model_list:\n{entries}"
