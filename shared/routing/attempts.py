@@ -160,7 +160,7 @@ class Run:
                 if following is not None:
                     group = following
                 elif not await self._paused(group) and not await self._room(group, wait_until):
-                    raise self._told(group)
+                    raise self._told(group, chosen)
                 continue
             attempt = self._begin(chosen)
             group.tried.add(attempt.deployment.id)
@@ -244,15 +244,17 @@ class Run:
     def _wanted(self) -> bool:
         return self.wanted() and len(self.trail.attempts) < ATTEMPTS_MAX
 
-    def _told(self, group: Group) -> SpillwayError:
-        """The failure that the client is told."""
+    def _told(self, group: Group, full: Full | None = None) -> SpillwayError:
+        """The failure that the client is told. `full`: why none of those that were not asked could be."""
         told = _most_telling(group.failures) if group.failures else None
         if told is not None and not isinstance(told, RateLimited):
             return told
         self.router.missed(group.candidates)
-        full = self.router.choose(group.candidates, self.demand)
-        if isinstance(full, Full) and (told is None or len(group.candidates) > 1):
-            return full.error(group.model, self.router.now())
+        now = self.router.choose(group.candidates, self.demand)
+        if told is None or (isinstance(now, Full) and len(group.candidates) > 1):
+            reasons = now if isinstance(now, Full) else full
+            if reasons is not None:
+                return reasons.error(group.model, self.router.now())
         return told or Unavailable("The model is unavailable for the moment. Try again later.", retry_after_ms=1000)
 
 
