@@ -98,10 +98,10 @@ class Check:
         self._number += 1
         if self._number == 1 and raw.startswith(BOM):
             self._error("invalid_request", message=NO_MODEL)
-            self._stop()
+            self.stop()
         elif len(raw) > LINE_BYTES_MAX:
             self._error("invalid_request", self._number, message="The line is too long.")
-            self._stop()
+            self.stop()
         elif raw.strip():
             self._request(raw)
 
@@ -110,7 +110,7 @@ class Check:
         number = self._number
         if self.lines > self.lines_max:
             self._error("too_many_tasks", message=MESSAGES["too_many_tasks"].format(f"{self.lines_max:,}"))
-            self._stop()
+            self.stop()
             return
         try:
             request = orjson.loads(raw)
@@ -163,9 +163,10 @@ class Check:
     def _end(self) -> None:
         if self.lines == 0 and not self.errors:
             self._error("empty_file")
-        self._stop()
+        self.stop()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Nothing more is read."""
         self.done = True
         self._seen = set()
 

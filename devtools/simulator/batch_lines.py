@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from devtools.simulator import chat, chat_plain, embeddings, errors, responses
+from devtools.simulator import chat, chat_plain, content_filter, embeddings, errors, responses
 from devtools.simulator.admission import BATCH_PRICE
 from devtools.simulator.batch_check import normal
 from devtools.simulator.batches_store import Batch
@@ -27,6 +27,8 @@ EXPIRED = {
     "code": "batch_expired",
     "message": "This request could not be executed before the completion window expired.",
 }
+FILTERED = errors.prompt_filtered(content_filter.of_prompt("jailbreak"))
+"""What a line is that a fault ends with 400 and no body."""
 _REQUEST = Request("POST", "", {}, {}, b"")
 
 
@@ -113,4 +115,5 @@ def _at_once(answering: Awaitable[Reply]) -> Reply:
 
 def _struck(rule: Rule) -> tuple[int, bytes]:
     status = rule.status or 500
-    return status, orjson.dumps(rule.body or errors.body_for(status))
+    default = FILTERED.body if status == FILTERED.status else errors.body_for(status)
+    return status, orjson.dumps(rule.body or default)

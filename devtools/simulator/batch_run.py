@@ -24,7 +24,7 @@ PAUSE_S = 0.02
 BLOCK_LINES = 500
 BLOCK_BYTES = 1024 * 1024
 """Lines are read in blocks of so many or so much, and results are out of order within one."""
-SETTLE_STEPS = 4
+SETTLE_S = 0.03
 EVERY = 10
 """Of so many results a quirk strikes the first."""
 TOKEN_LIMIT = (
@@ -41,11 +41,12 @@ def step(world: World, batch: Batch) -> bool:
     return _STEPS[batch.status](world, batch, resource)
 
 
-def settle(world: World, batch: Batch) -> None:
-    """Brings a small batch to where the clock has it; a large one gets nearer."""
-    for _ in range(SETTLE_STEPS):
-        if not step(world, batch):
-            return
+def settle(world: World, *batches: Batch) -> None:
+    """Brings small batches to where the clock has them; large ones get nearer, for SETTLE_S in all."""
+    until = time.perf_counter() + SETTLE_S
+    for batch in batches:
+        while time.perf_counter() < until and step(world, batch):
+            pass
 
 
 async def let_others() -> None:

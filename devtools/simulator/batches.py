@@ -94,8 +94,7 @@ async def serve_list(call: Call) -> Reply:
     """`GET batches`, with `after` and `limit`, newest first."""
     batches = call.world.batches.all(call.resource.name)
     some, more = pages.page(batches, call.request.query, limit=LIST_LIMIT, limit_max=LIST_LIMIT_MAX)
-    for batch in some:
-        batch_run.settle(call.world, batch)
+    batch_run.settle(call.world, *some)
     return files.answer(pages.listing([shown(batch, call.resource.authoring) for batch in some], more))
 
 

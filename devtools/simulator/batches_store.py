@@ -87,6 +87,7 @@ class Batch:
         if self.ended:
             self.enqueued_tokens = 0
             self.waiting.clear()
+            self.check.stop()
             self.input.unlink(missing_ok=True)
 
     def configure(self, settings: dict[str, Any]) -> None:
@@ -110,6 +111,9 @@ class BatchStore:
         self._batches: dict[str, dict[str, Batch]] = {}
 
     def clear(self) -> None:
+        """Forgets all; who still holds one finds it held, because its files are gone."""
+        for batch in self._everywhere():
+            batch.held = True
         self._batches.clear()
 
     def put(self, batch: Batch) -> None:

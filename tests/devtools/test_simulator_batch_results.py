@@ -122,13 +122,15 @@ def test_lines_fail_on_request_and_are_not_billed(batches: Batches) -> None:
     batches.sim.fault(operation="batches/line", custom_id="id-2", status=500)
     batches.sim.fault(operation="batches/line", custom_id="id-3", expired=True)
     batches.sim.fault(operation="batches/line", custom_id="id-4", status=500, billed=True)
-    batch = batches.ended(requests(6))
+    batches.sim.fault(operation="batches/line", custom_id="id-6", status=400)
+    batch = batches.ended(requests(7))
     failures = {line["custom_id"]: line for line in batches.failures(batch)}
-    assert batch["request_counts"] == {"total": 6, "completed": 2, "failed": 4}
+    assert batch["request_counts"] == {"total": 7, "completed": 2, "failed": 5}
     assert sorted(ids(batches.output(batch))) == ["id-0", "id-5"]
     codes = [failures[name]["response"]["status_code"] for name in ("id-1", "id-2", "id-4")]
     assert codes == [429, 500, 500]
     assert failures["id-3"]["error"]["code"] == "batch_expired"
+    assert failures["id-6"]["response"]["body"]["error"]["code"] == "content_filter"
     assert sorted(line["custom_id"] for line in batches.sim.bill_of(batch["id"])) == ["id-0", "id-4", "id-5"]
 
 

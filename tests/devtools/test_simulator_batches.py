@@ -120,6 +120,15 @@ def test_the_classic_surface_has_batches_since_july_2024(http: httpx.Client) -> 
     assert http.get("/east/openai/batches?api-version=2024-07-01-preview").status_code == 200
 
 
+def test_a_reset_ends_batches_that_are_under_way(batches: Batches) -> None:
+    batches.sim.resource("east", authoring={"batch_stage_s": 0.01})
+    for _ in range(3):
+        batches.create(requests(2000))
+    batches.sim.reset()
+    assert batches.sim.call("GET", "/batches")["batches"] == []
+    assert batches.ended(requests(1))["status"] == "completed"
+
+
 # Cancelling, and the other ends
 
 
