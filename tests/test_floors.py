@@ -17,6 +17,7 @@ FLOORS = {
     "plan": 2,
     "callers": 2,
     "routing": 2,
+    "spend": 2,
     "upstream": 1,
     "storage": 1,
     "catalog": 1,
