@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from shared.errors import ConfigError
 
 DEVELOPMENT_SECRET = "spillway development"  # noqa: S105
+CHOICES: Mapping[str, tuple[str, ...]] = {"ledger": ("before_reply", "before_send", "async")}
+"""Settings that are one of several words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Settings:
     `connections_max`: upstream sockets of one instance; a call over them waits for one.
     `id_secret`: what ids are sealed with, the master key when it is empty; several, with commas between them: the
     first seals, all open.
+    `ledger`: when an attempt must be in the ledger: `before_reply`, the first byte of its answer; `before_send`, the
+    attempt itself, else 503; `async`, nothing waits for it.
+    `ledger_interval_ms`: milliseconds between two writes of the ledger; what comes in between is written together.
+    `ledger_days`: days after which entries and totals are removed.
     """
 
     allow_anonymous: bool = False
@@ -31,6 +37,9 @@ class Settings:
     calls_max: int = 2000
     connections_max: int = 1000
     id_secret: str = field(default="", repr=False)
+    ledger: str = "before_reply"
+    ledger_interval_ms: int = 8
+    ledger_days: int = 400
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -44,7 +53,7 @@ class Settings:
             if not written:
                 continue
             try:
-                values[name] = _parse(written, default)
+                values[name] = _parse(written, default, CHOICES.get(name, ()))
             except ValueError as error:
                 problems.append(f"{variable}: found {written!r}, expected {error}")
         if problems:
@@ -57,7 +66,9 @@ class Settings:
         return own or (master_key or DEVELOPMENT_SECRET,)
 
 
-def _parse(written: str, default: object) -> bool | float | int | str:
+def _parse(written: str, default: object, choices: Sequence[str]) -> bool | float | int | str:
+    if choices and written not in choices:
+        raise ValueError("one of " + ", ".join(choices))
     if isinstance(default, str):
         return written
     if isinstance(default, bool):

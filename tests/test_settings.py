@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from shared.errors import ConfigError
-from shared.settings import DEVELOPMENT_SECRET, Settings
+from shared.settings import CHOICES, DEVELOPMENT_SECRET, Settings
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -15,7 +15,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
 def test_each_setting_is_read_from_its_variable(name: str) -> None:
     kind = type(getattr(Settings(), name))
-    written = "true" if kind is bool else "7"
+    written = CHOICES[name][-1] if name in CHOICES else "true" if kind is bool else "7"
     assert getattr(Settings.read({f"SPILLWAY_{name.upper()}": written}), name) == kind(written)
 
 
@@ -47,6 +47,12 @@ def test_seconds_are_a_finite_number_above_zero(written: str) -> None:
 def test_a_count_is_a_whole_number_above_zero(written: str) -> None:
     with pytest.raises(ConfigError, match="a whole number above 0"):
         Settings.read({"SPILLWAY_CALLS_MAX": written})
+
+
+@pytest.mark.parametrize("written", ["sync", "before", "Before_Reply"])
+def test_a_setting_of_several_words_takes_no_other(written: str) -> None:
+    with pytest.raises(ConfigError, match="expected one of before_reply, before_send, async"):
+        Settings.read({"SPILLWAY_LEDGER": written})
 
 
 def test_seconds_may_have_a_fraction() -> None:

@@ -188,8 +188,7 @@ class DeploymentState:
         return Reservation(self, now, tokens, self.reserved, self.requests)
 
     def throttle(self, until: float) -> None:
-        """Azure said to this instance that it takes nothing until then; what it said to others is kept apart, so that
-        no instance tells on, a little later each time, what it was told by another."""
+        """Azure told this instance to wait until then; what others were told is kept apart, and not told on."""
         self.throttled_until = max(self.throttled_until, until)
 
     def told(self, now: float, sent: Reservation, told: Told) -> None:

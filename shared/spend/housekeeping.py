@@ -1,0 +1,83 @@
+"""What an instance does for its own log beside writing it: it beats, keeps running totals, and finishes days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shared.errors import StorageFailed
+from shared.spend import places, records
+from shared.spend.entry import day_and_instance, fold
+from shared.spend.heartbeat import BEAT_S, Heartbeat
+from shared.spend.outside import mark, outside_rows
+from shared.spend.rollups import WRITE_S, Rollups
+from shared.spend.segments import Segment
+from shared.spend.totals import Sums
+from shared.storage.tables import Table
+from shared.supervisor import Supervisor
+
+FINISH_AFTER_S = 600.0
+"""A day that is over for so long and has nothing open gets no more records: a call's id is older than its record."""
+ADOPT_AFTER_S = 120.0
+"""An attempt that has been open for so long may have been settled by somebody else: a response in the background."""
+
+
+class Housekeeping:
+    """One instance's heartbeat and running totals. `has_waiting(day)`: records of it are not in the table yet."""
+
+    def __init__(self, table: Table, spend: Table, instance: str, clock: Callable[[], float]) -> None:
+        self._table = table
+        self._instance = instance
+        self._clock = clock
+        self.heartbeat = Heartbeat(table, instance, clock)
+        self.rollups = Rollups(spend, instance)
+        self.has_waiting: Callable[[str], bool] = lambda day: False
+
+    def keep(self, supervisor: Supervisor) -> None:
+        """Runs both rounds for ever."""
+        supervisor.keep(self.beat_round, "ledger heartbeat", pause_s=BEAT_S)
+        supervisor.keep(self.total_round, "ledger totals", pause_s=WRITE_S)
+
+    def committed(self, segment: Segment) -> None:
+        """A segment is in the table."""
+        self.rollups.add(segment.sums)
+        self.heartbeat.committed(segment.day, segment.sequence)
+        self.heartbeat.closed(segment.closed)
+
+    async def beat_round(self) -> None:
+        """Renews the heartbeat; what storage does not take is tried again in the next round."""
+        try:
+            await self.adopt()
+            await self.finish()
+            await self.heartbeat.beat()
+        except StorageFailed:
+            return
+
+    async def total_round(self) -> None:
+        """Writes totals that have changed; what storage does not take is tried again in the next round."""
+        try:
+            await self.rollups.write()
+        except StorageFailed:
+            return
+
+    async def adopt(self) -> None:
+        """Closes here what somebody else has settled. Raises StorageFailed."""
+        waiting = self.heartbeat.open_before(self._clock() - ADOPT_AFTER_S)
+        for day in sorted({day_and_instance(entry.entry_id)[0] for entry in waiting}):
+            rows = await outside_rows(self._table, places.log_partition(day, self._instance))
+            settled = fold(entry for row in rows for entry in records.entries_of(row))
+            for entry in settled.values():
+                if self.heartbeat.is_open(entry.entry_id):
+                    sums = Sums(None)
+                    sums.count(day, [entry])
+                    self.rollups.add(sums)
+                    self.heartbeat.closed([entry.entry_id])
+
+    async def finish(self) -> None:
+        """Gives the days that are over and complete to the sweep. Raises StorageFailed."""
+        for day in self.heartbeat.days:
+            over = self._clock() > places.day_ends_at(day) + FINISH_AFTER_S
+            if over and not (self.heartbeat.has_open(day) or self.has_waiting(day) or self.rollups.unwritten(day)):
+                partition = places.log_partition(day, self._instance)
+                await mark(self._table, partition, f"done_{self.heartbeat.number}")
+                self.heartbeat.finish(day)
+                self.rollups.forget(day)

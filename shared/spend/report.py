@@ -1,0 +1,74 @@
+"""What was spent between two days, by day, key, model and deployment: read from totals, never from the log."""
+
+from __future__ import annotations
+
+import asyncio
+
+from shared.errors import StorageFailed
+from shared.spend import places
+from shared.spend.folded import Day, read_day, read_part
+from shared.spend.rollups import read_rollup
+from shared.spend.totals import Sums
+from shared.storage.tables import Row, Table
+
+DAYS_MAX = 400
+ROWS_MAX = 200_000
+"""Of a report; what is folded takes one row a day, so only today's own totals of many instances come near it."""
+TRIES = 3
+
+
+async def totals(spend: Table, first: str, last: str) -> Sums:
+    """The totals of every day from `first` to `last`. Raises StorageFailed, also when there are too many rows.
+
+    Attempts that are still open are in none. Those of the last ten seconds may not be in yet.
+    """
+    sums = Sums(None)
+    days = places.days_between(first, last)[-DAYS_MAX:]
+    months = sorted({places.month_of(day) for day in days})
+    for month in months:
+        ours = [day for day in days if places.month_of(day) == month]
+        sums.add(await _month(spend, month, ours[0], ours[-1]))
+    return sums
+
+
+async def _month(spend: Table, month: str, first: str, last: str) -> Sums:
+    for _ in range(TRIES):
+        found = await _read(spend, month, first, last)
+        if found is not None:
+            return found
+        await asyncio.sleep(0.1)
+    raise StorageFailed("The totals are being folded all the time; try again.", retry_after_ms=1000)
+
+
+async def _read(spend: Table, month: str, first: str, last: str) -> Sums | None:
+    """The totals of some days of a month; None when a day was folded while it was read."""
+    sums = Sums(None)
+    day: Day | None = None
+    missing = 0
+    after, count = f"{int(first) - 1}~", 0
+    while True:
+        rows = await spend.rows(month, 1000, after=after, before=f"{int(last) + 1}")
+        for row in rows:
+            if len(row.key) == 8:
+                day = read_day(row)
+                missing += day.parts
+                sums.add(day.sums)
+            elif "!" in row.key[:9]:
+                if day is not None and row.key.startswith(f"{day.day}!{day.token}!"):
+                    missing -= 1
+                    sums.read(read_part(row))
+            else:
+                _add_running(sums, row, day)
+        count += len(rows)
+        if len(rows) < 1000:
+            return sums if missing == 0 else None
+        if count >= ROWS_MAX:
+            raise StorageFailed("Too much was used for one report; ask for fewer days.", should_retry=False)
+        after = rows[-1].key
+
+
+def _add_running(sums: Sums, row: Row, day: Day | None) -> None:
+    """Adds an instance's running totals, unless they are in those of the day."""
+    group, instance, totals = read_rollup(row)
+    if day is None or day.day != group.day or instance not in day.covers:
+        sums.add_one(group, totals)
