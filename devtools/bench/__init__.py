@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from devtools.bench import routing, speech, streams, transport
+from devtools.bench import choosing, routing, speech, streams, transport
 
 
 @click.group(invoke_without_command=True)
@@ -15,6 +15,7 @@ def main(context: click.Context) -> None:
         context.invoke(transport.main)
         context.invoke(streams.main)
         context.invoke(speech.main)
+        context.invoke(choosing.main)
         context.invoke(routing.main, percent=(90, 150))
 
 
@@ -22,3 +23,4 @@ main.add_command(transport.main, "transport")
 main.add_command(streams.main, "streams")
 main.add_command(speech.main, "speech")
 main.add_command(routing.main, "routing")
+main.add_command(choosing.main, "choosing")
