@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.spend import places, records
 from shared.spend.entry import Entry, day_and_instance
@@ -19,6 +19,9 @@ SILENT_S = 300.0
 """An instance that has not renewed its row for so long is looked at."""
 CONFIRM_S = 60.0
 """It is dead when its row does not change for so long after that: two beats, by the clock of whoever looks."""
+LEASE_S = 60.0
+"""Nothing is committed on a heartbeat that is older: whoever stood still for long beats again first, as it may have
+been taken for dead meanwhile."""
 SHOWN_MAX = 5000
 """Open attempts in the row, for lists; a sweep reads the log."""
 HEARTBEATS_MAX = 5000
@@ -26,12 +29,17 @@ HEARTBEATS_MAX = 5000
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A row as it was read. `through` has the last segment of each of `days`; `at` is by the instance's own clock."""
+    """A row as it was read. `through` has the last segment of each day; `at` is by the instance's own clock.
+
+    `buried`: the instance is dead and its days are being closed; without days, that is done. It may come back, and then
+    writes its row anew.
+    """
 
     instance: str
     at: float
     number: int
     through: dict[str, int]
+    buried: bool
     row: Row
 
     @property
@@ -49,6 +57,7 @@ class Heartbeat:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._number = 0
+        self._beaten_at = float("-inf")
         self._through: dict[str, int] = {}
         self._written: frozenset[str] = frozenset()
         self._closing: set[str] = set()
@@ -93,8 +102,9 @@ class Heartbeat:
         return [entry for entry in self.open.values() if entry.started_at < at]
 
     async def announce(self, day: str) -> None:
-        """Names a day in the row, if it does not stand there. Raises StorageFailed."""
-        if day not in self._written or day not in self._through:
+        """Sees to it that the row names a day and is not older than LEASE_S. Raises StorageFailed."""
+        stale = self._clock() - self._beaten_at >= LEASE_S
+        if stale or day not in self._written or day not in self._through:
             self._through.setdefault(day, 0)
             await self.beat()
 
@@ -102,12 +112,13 @@ class Heartbeat:
         """Renews the row; without days there is none. Raises StorageFailed."""
         async with self._lock:  # the later of two writes must be the one that knows more
             days = frozenset(self._through)
+            at = self._clock()
             if days:
                 self._number += 1
                 await self._table.put(self._row())
             elif self._written:
                 await self._table.remove(places.HEARTBEATS, self._instance)
-            self._written = days
+            self._written, self._beaten_at = days, at
 
     def finish(self, day: str) -> None:
         """Nothing of that day will be written any more."""
@@ -147,4 +158,16 @@ async def all_rows(table: Table, partition: str, count: int, page: int = 1000) -
 def _beat(row: Row) -> Beat:
     named = str(row.properties.get("days", ""))
     through = {day: int(sequence) for day, _, sequence in (one.partition(":") for one in named.split(",") if one)}
-    return Beat(row.key, float(row.properties["at"]), int(row.properties["number"]), through, row)
+    at, number = float(row.properties["at"]), int(row.properties["number"])
+    return Beat(row.key, at, number, through, bool(row.properties.get("buried")), row)
+
+
+async def bury(table: Table, beat: Beat, *, done: bool) -> Beat | None:
+    """Marks a heartbeat as that of a dead instance; `done` when nothing of it is left to be closed.
+
+    None when the instance has come back, or somebody else was faster. Raises StorageFailed.
+    """
+    days = {"days": ""} if done else {}
+    row = Row(beat.row.partition, beat.row.key, {**beat.row.properties, **days, "buried": True})
+    etag = await table.swap(row, beat.row.etag)
+    return None if etag is None else _beat(replace(row, etag=etag))

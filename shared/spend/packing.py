@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.spend import places, records
+from shared.spend import records
 from shared.spend.entry import Entry, greater
 from shared.spend.tally import LAST, PAGE_ROWS
 from shared.storage.tables import Row, Table
@@ -19,13 +19,16 @@ PACKED_BYTES_MAX = 256 * 1024
 RUN_ROWS_MAX = 2000
 
 
-async def pack(table: Table, partition: str) -> bool:
-    """Packs a partition; False when another sweep is at it. Raises StorageFailed."""
+async def pack(table: Table, partition: str, through: str) -> bool:
+    """Packs a partition through one of its segments; False when another sweep is at it. Raises StorageFailed.
+
+    What was written later stays as it is: its instance came back, and its heartbeat tells where to read on.
+    """
     after, last = "", ""
     run: list[Row] = []
     size = 0
     while True:
-        rows = await table.rows(partition, PAGE_ROWS, after=after, before=places.OUTSIDE)
+        rows = await table.rows(partition, PAGE_ROWS, after=after, before=through + "!")
         leavings: list[str] = []
         for row in rows:
             if row.key <= last:

@@ -77,8 +77,8 @@ class Segment:
 class Segments:
     """The log of one instance. Belongs to the running event loop.
 
-    `announce(day)` is awaited before the first segment of a day is written, and again when it failed; `committed` is
-    called with every segment that is in the table. Both may raise StorageFailed, `announce` awaits storage.
+    `announce(day)` is awaited before a segment is written and before it counts as committed; it raises StorageFailed
+    when nobody would know of the segment. `committed` is called with every segment that is in the table.
     """
 
     def __init__(
@@ -187,6 +187,7 @@ class Segments:
                 async with asyncio.timeout(WRITE_S):
                     await self._announce(segment.day)
                     await self._table.put(row)
+                    await self._announce(segment.day)  # in case we stood still just now
             except (StorageFailed, TimeoutError):
                 self._failed()
             else:

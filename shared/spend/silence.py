@@ -14,11 +14,14 @@ from shared.storage.tables import Row, Table
 
 
 async def dead(table: Table, beats: Sequence[Beat], now: float) -> list[Beat]:
-    """The heartbeats of dead instances, and a note of those that are to be looked at again. Raises StorageFailed."""
+    """The heartbeats of dead instances; of those that may be, it takes a note. Raises StorageFailed."""
     noted = {row.key: row for row in await all_rows(table, places.SILENT, HEARTBEATS_MAX)}
     found: list[Beat] = []
     for beat in beats:
         note = noted.pop(beat.instance, None)
+        if beat.buried:
+            found.append(beat)
+            continue
         stands_still = note is not None and note.properties["number"] == beat.number
         if note is not None and stands_still:
             if now - float(note.properties["since"]) >= CONFIRM_S:

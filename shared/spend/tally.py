@@ -24,12 +24,13 @@ LAST = "last"
 @dataclass(frozen=True, slots=True)
 class Tally:
     """`open`: attempts that nobody has closed. `outshone`: segments say more of them than what others have entered.
-    `alone`: entered by others only."""
+    `alone`: entered by others only. `last` is the last segment that was read."""
 
     sums: Sums
     open: list[Entry]
     outshone: list[Entry]
     alone: list[Entry]
+    last: str
 
 
 async def tally(table: Table, partition: str) -> Tally:
@@ -39,7 +40,9 @@ async def tally(table: Table, partition: str) -> Tally:
     seen: dict[str, Entry] = {}
     pending: dict[str, Entry] = {}
     sums = Sums()
+    last = ""
     async for row in segments(table, partition):
+        last = str(row.properties.get(LAST, row.key))
         counted: list[Entry] = []
         for entry in records.entries_of(row):
             if entry.entry_id in outside:
@@ -55,7 +58,7 @@ async def tally(table: Table, partition: str) -> Tally:
     sums.count(day, best.values())
     outshone = [entry for entry_id, entry in best.items() if entry != outside[entry_id]]
     alone = [entry for entry_id, entry in best.items() if entry_id not in seen]
-    return Tally(sums, list(pending.values()), outshone, alone)
+    return Tally(sums, list(pending.values()), outshone, alone, last)
 
 
 async def segments(table: Table, partition: str) -> AsyncIterator[Row]:

@@ -1,6 +1,6 @@
-"""Instances, tables and a clock for tests of the ledger: instances die, storage fails, acknowledgements are lost.
+"""Instances, tables and a clock for tests of the ledger: instances die, storage fails, acknowledgements get lost.
 
-`Fate` decides what becomes of each request to a table. `World` has the tables; `Instance` is a worker with its ledger.
+`Fate` decides what becomes of each request to a table. `World` has the tables, an `Instance` is one worker.
 """
 
 from __future__ import annotations
