@@ -18,6 +18,7 @@ FLOORS = {
     "callers": 2,
     "routing": 2,
     "spend": 2,
+    "files": 2,
     "upstream": 1,
     "storage": 1,
     "catalog": 1,

@@ -1,0 +1,3 @@
+"""What the tests of files share."""
+
+from tests.files.world import world as world
