@@ -314,7 +314,7 @@ def test_the_router_explains_itself_and_sends_nothing(spillway: Spillway) -> Non
 
 
 def test_the_router_explains_what_speaks_against_each(spillway: Spillway) -> None:
-    run = spillway(TAGGED.replace("tags: [free]", "tags: [paid], rpm: 1"))
+    run = spillway(TAGGED.replace("tags: [free]", "tags: [paid], rpm: 1, order: 1"))
     served = {served_by(run.chat(tags=["paid"])) for _ in range(3)}
     assert "west-gpt-4o" in served
     sent = len(run.sent())
