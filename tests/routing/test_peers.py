@@ -344,5 +344,5 @@ async def test_four_instances_keep_to_the_requests_of_ten_seconds(seed: int) -> 
     load = Load(fleet, seed)
     await load.run(122, calls_per_s=1.5 * 1200 / MINUTE_S, tokens=100)
     # A second between two reads is a tenth of the window: so much more may be admitted by instances that do not see it.
-    assert load.most(10) <= 200 * 1.08
-    assert len(load.admitted) >= 0.95 * 1200 * 122 / MINUTE_S
+    assert load.most(10) <= 200 * 1.07
+    assert len(load.admitted) >= 0.965 * 1200 * 122 / MINUTE_S
