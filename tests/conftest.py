@@ -18,6 +18,7 @@ import pytest
 from devtools.host import create_host
 from devtools.serving import Message, Scope, serving
 from devtools.simulator import ControlClient, create_app
+from devtools.storage import storage
 from shared import gateway
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,6 +149,13 @@ def _host(_simulator: tuple[str, ControlClient]) -> Iterator[tuple[str, asyncio.
         http.get("/admin/host/status").raise_for_status()
         http.headers["authorization"] = f"Bearer {KEY}"
         yield url, loops[0], http
+
+
+@pytest.fixture(scope="module")
+def azurite() -> Iterator[str]:
+    """The connection string of an Azurite that runs as long as one module's tests."""
+    with storage() as connection:
+        yield connection
 
 
 Spillway = Callable[..., Running]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devtools.storage import AZURITE, storage
+from devtools.storage import AZURITE
 from tests.conftest import await_true
 from tests.contract.test_responses_stored import ANYBODY, CONFIG, create
 
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from tests.contract.conftest import Client
 
 pytestmark = pytest.mark.skipif(not AZURITE.exists(), reason="Azurite is not installed: run `npm ci`")
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[str]:
-    with storage() as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,7 +12,7 @@ import orjson
 import pytest
 from openai import OpenAI
 
-from devtools.storage import AZURITE, storage
+from devtools.storage import AZURITE
 
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
@@ -35,12 +35,6 @@ CACHED = DATED.replace("general_settings: {", "general_settings: {speech_cache: 
 ID, CACHE = "x-spillway-speech-id", "x-spillway-cache"
 MB = 1024 * 1024
 needs_azurite = pytest.mark.skipif(not AZURITE.exists(), reason="Azurite is not installed: run `npm ci`")
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[str]:
-    with storage() as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 
-from devtools.storage import AZURITE, storage
+from devtools.storage import AZURITE
 from shared.errors import StorageFailed
 from shared.storage.account import Account
 from shared.storage.blobs import PIECE_BYTES, About, AzureBlobs, StoredBlob
 
 pytestmark = pytest.mark.skipif(not AZURITE.exists(), reason="Azurite is not installed: run `npm ci`")
 ABOUT = About("audio/mpeg", {"v": "1", "created": "7"})
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[str]:
-    with storage() as connection:
-        yield connection
 
 
 @pytest.fixture

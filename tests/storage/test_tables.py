@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import uuid4
 
@@ -11,18 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devtools.storage import AZURITE, storage
+from devtools.storage import AZURITE
 from shared.errors import StorageFailed
 from shared.storage.account import Account
 from shared.storage.tables import AzureTable, Row, escaped, unescaped
 
 needs_azurite = pytest.mark.skipif(not AZURITE.exists(), reason="Azurite is not installed: run `npm ci`")
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[str]:
-    with storage() as connection:
-        yield connection
 
 
 @pytest.fixture
