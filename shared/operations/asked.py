@@ -14,11 +14,12 @@ from typing import Any
 
 from shared.errors import BadRequest
 from shared.operations.parsing import boolean, wrong_type
-from shared.routing.filters import Asked, strings
+from shared.routing.filters import Asked
 
 FIELDS = ("fallbacks", "disable_fallbacks", "num_retries", "tags", "allowed_model_region")
 TAGS_HEADER = "x-litellm-tags"
 RETRIES_MAX = 10
+NAMES_MAX = 20
 NOTHING = Asked()
 
 
@@ -29,10 +30,10 @@ def taken(body: dict[str, Any], headers: Mapping[str, str]) -> tuple[dict[str, A
     header = headers.get(TAGS_HEADER)
     if not tagged and header is None and not any(name in body for name in FIELDS):
         return body, NOTHING
-    tags = list(strings(body["tags"], "tags")) if body.get("tags") is not None else []
+    tags = list(_names(body["tags"], "tags")) if body.get("tags") is not None else []
     rest = {name: value for name, value in body.items() if name not in FIELDS}
     if isinstance(metadata, dict) and tagged:
-        tags += strings(metadata["tags"], "metadata.tags")
+        tags += _names(metadata["tags"], "metadata.tags")
         rest["metadata"] = {name: value for name, value in metadata.items() if name != "tags"}
     tags += [tag for part in (header or "").split(",") if (tag := part.strip())]
     return rest, Asked(tuple(tags), _region(body), _fallbacks(body), _num_retries(body))
@@ -42,7 +43,7 @@ def _fallbacks(body: Mapping[str, Any]) -> tuple[str, ...] | None:
     if boolean(body, "disable_fallbacks"):
         return ()
     value = body.get("fallbacks")
-    return None if value is None else strings(value, "fallbacks")
+    return None if value is None else _names(value, "fallbacks")
 
 
 def _num_retries(body: Mapping[str, Any]) -> int | None:
@@ -61,3 +62,9 @@ def _region(body: Mapping[str, Any]) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
         raise wrong_type("allowed_model_region", "a string that is not empty", value)
     return value
+
+
+def _names(value: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > NAMES_MAX or not all(isinstance(one, str) and one for one in value):
+        raise BadRequest(f"`{name}` must be a list of at most {NAMES_MAX} names.", param=name, code="invalid_type")
+    return tuple(value)

@@ -14,11 +14,11 @@ from shared.errors import Replay
 from shared.operations import asked as routing
 from shared.operations.background import Background
 from shared.operations.body import read_form, read_json
-from shared.operations.client_credentials import taken
+from shared.operations.client_credentials import Brought, taken
 from shared.operations.demand import demand_of
 from shared.operations.exchange import Exchange
 from shared.operations.explain import explained
-from shared.operations.operation import Incoming, Operation, Proxied
+from shared.operations.operation import Call, Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply
 from shared.operations.spellings import Match
 from shared.routing.attempts import Rules
@@ -64,12 +64,8 @@ class Intake:
             call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
             record.model, record.stream = call.model, call.stream
             demand = demand_of(proxied, call)
-            candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
-            if brought is not None:
-                candidates = brought.applied(candidates)
-            if call.resource is not None:
-                candidates = self.router.bound(candidates, call.resource, call.model)
-            else:
+            candidates = self._candidates(proxied, call, brought)
+            if call.resource is None:
                 candidates = self.router.kept(candidates, asked, demand).deployments
         except BaseException:
             close_files(files)
@@ -102,10 +98,15 @@ class Intake:
         body, asked = routing.taken(taken(await read_json(request, self._bytes_max(proxied)))[0], request.headers)
         call = proxied.parse(Incoming(record.call_id, caller, match.model, body, self.seal(caller)))
         record.model = call.model
-        candidates = self.router.candidates(call.model, proxied.modes, proxied.providers)
-        if call.resource is not None:
-            candidates = self.router.bound(candidates, call.resource, call.model)
+        candidates = self._candidates(proxied, call)
         return explained(self.router, call.model, candidates, asked, demand_of(proxied, call))
+
+    def _candidates(self, proxied: Proxied, call: Call, brought: Brought | None = None) -> list[Deployment]:
+        """The deployments that can do the call, at its own resource where it is bound to one. Raises SpillwayError."""
+        able = self.router.candidates(call.model, proxied.modes, proxied.providers)
+        if brought is not None:
+            able = brought.applied(able)
+        return able if call.resource is None else self.router.bound(able, call.resource, call.model)
 
     async def _read(self, proxied: Proxied, request: Request) -> tuple[dict[str, Any], tuple[FormFile, ...]]:
         if proxied.body == "form":

@@ -192,7 +192,7 @@ class Run:
             attempt.reservation.cancel()  # not sent, or not counted there
         if failure.replay is Replay.UNKNOWN:
             attempt.reservation.state.took(TIMED_OUT_S)
-        self.router.failed(attempt.deployment, failure, alone=len(group.candidates) == 1)
+        self.router.failed(attempt.deployment, failure)
 
     def _may_go_on(self, group: Group) -> bool:
         """Whether the call may be sent again within its group. A rate limit is no failure, and costs no retry."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from shared.errors import BadRequest
 from shared.routing.estimates import Demand
@@ -45,8 +44,12 @@ class Kept:
 
     def keep(self, rule: Callable[[Deployment], bool], why: str) -> None:
         """Keeps those that the rule takes."""
-        stay = [one for one in self.deployments if rule(one)]
-        self.dropped += [(one, why) for one in self.deployments if not rule(one)]
+        stay: list[Deployment] = []
+        for one in self.deployments:
+            if rule(one):
+                stay.append(one)
+            else:
+                self.dropped.append((one, why))
         self.deployments = stay
 
 
@@ -72,9 +75,9 @@ def by_tags(kept: Kept, tags: Sequence[str], *, match_any: bool) -> None:
 def by_region(kept: Kept, region: str) -> None:
     """A call that names a region (or `eu`, `us`) stays there. Raises BadRequest when nothing is there."""
     wanted = {_plain(region), *REGION_GROUPS.get(region.lower(), ())}
-    before = Kept(list(kept.deployments))
+    some = bool(kept.deployments)
     kept.keep(lambda one: one.region is not None and _plain(one.region) in wanted, f"it is not known to be in {region}")
-    if before.deployments and not kept.deployments:
+    if some and not kept.deployments:
         raise BadRequest(
             f"No deployment of this model is configured to be in {region}.", param="region", code="no_region"
         )
@@ -95,10 +98,3 @@ def by_context(kept: Kept, demand: Demand) -> None:
 def _plain(region: str) -> str:
     """`Sweden Central` and `swedencentral` are one region."""
     return region.lower().replace(" ", "")
-
-
-def strings(value: Any, name: str, count_max: int = 20) -> tuple[str, ...]:
-    """A request's list of names. Raises BadRequest."""
-    if not isinstance(value, list) or len(value) > count_max or not all(isinstance(one, str) and one for one in value):
-        raise BadRequest(f"`{name}` must be a list of at most {count_max} names.", param=name, code="invalid_type")
-    return tuple(value)

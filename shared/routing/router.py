@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from shared.config import Config
 from shared.config.entry import Entry, Match
-from shared.errors import BadRequest, ModelNotFound, NotFound, RateLimited, SpillwayError, Unavailable
+from shared.errors import BadRequest, ModelNotFound, NotFound, RateLimited, Replay, SpillwayError, Unavailable
 from shared.routing import filters
 from shared.routing.estimates import Demand
 from shared.routing.filters import Asked, Kept
@@ -20,8 +20,6 @@ from shared.routing.state import DeploymentState, Grant, Limits
 from shared.routing.strategies import Standing, strategy
 from shared.upstream.deployment import Deployment
 
-COOLDOWN_S = 5.0
-"""LiteLLM's default `cooldown_time`, where a refusal does not say how long it lasts."""
 WILDCARD_DEPLOYMENTS_MAX = 500
 WAITING_MAX = 1000
 """Calls of one instance that wait for room, where `max_wait_ms` lets them; more are answered 429 at once."""
@@ -144,15 +142,14 @@ class Router:
         """Attempts under way on this instance."""
         return sum(state.in_flight for state in self.states.values())
 
-    def failed(self, deployment: Deployment, failure: SpillwayError, *, alone: bool = False) -> None:
+    def failed(self, deployment: Deployment, failure: SpillwayError) -> None:
         """An attempt there failed. What refuses work is left alone as long as it says; what fails, after as many
-        failures in a minute as are allowed, for its cool-down. `alone`: nothing else serves this call."""
+        failures in a minute as are allowed, for its cool-down."""
         settings = self._settings
-        if failure.replay.value == "never" or settings.disable_cooldowns:
+        if failure.replay is Replay.NEVER or settings.disable_cooldowns:
             return
         state, now = self.state(deployment), self.now()
         pause_s = deployment.cooldown_s if deployment.cooldown_s is not None else settings.cooldown_time
-        pause_s = COOLDOWN_S if pause_s is None else pause_s
         if isinstance(failure, RateLimited):
             told = failure.retry_after_ms
             state.throttle(now + (pause_s if told is None else told / 1000))

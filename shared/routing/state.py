@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 from shared.routing.estimates import Estimates
-from shared.routing.windows import BURST_S, TICKS, Window, Windows, burst_limit
+from shared.routing.windows import BURST_S, MINUTE_S, TICKS, Window, Windows, burst_limit, slots_until
 from shared.upstream.ratelimit import Told
 
 TOLD_AFTER_S_MAX = 1.0
@@ -104,7 +104,7 @@ class DeploymentState:
         self.throttled_until = -math.inf
         self.peers_throttled_until = -math.inf
         self.failed_until = -math.inf
-        self.fails = Window(60)
+        self.fails = Window(MINUTE_S)
         self.latency_s: float | None = None
         self.utilization = 0.0
         self.utilization_at = -math.inf
@@ -253,12 +253,7 @@ class DeploymentState:
         if self.peers is not None:
             amounts = [one + other for one, other in zip(amounts, getattr(self.peers, window).by_age(), strict=True)]
         ticks = TICKS if window == "burst" else 1
-        over = sum(amounts) - used_max
-        for age in range(len(amounts) - 1, -1, -1):
-            over -= amounts[age]
-            if over <= 0:
-                return (int(now * ticks) + len(amounts) - age) / ticks
-        return (int(now * ticks) + len(amounts)) / ticks
+        return (int(now * ticks) + slots_until(amounts, used_max)) / ticks
 
 
 @dataclass(slots=True)

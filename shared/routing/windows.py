@@ -74,14 +74,7 @@ class Window:
 
     def seconds_until(self, used_max: int) -> int:
         """Whole seconds, from the running one on, until no more than `used_max` is in the window."""
-        over = self.used - used_max
-        if over <= 0:
-            return 0
-        for age, amount in reversed(list(enumerate(self.by_age()))):
-            over -= amount
-            if over <= 0:
-                return self._size - age
-        return self._size
+        return slots_until(self.by_age(), used_max)
 
 
 @dataclass(slots=True)
@@ -124,6 +117,18 @@ class Windows:
         for amount in requests[1 : BURST_S + 1]:
             spread += _spread(amount, TICKS)
         self.burst.fill(tick, spread)
+
+
+def slots_until(by_age: Sequence[int], used_max: int) -> int:
+    """Slots of time, from the running one on, until no more than `used_max` of the amounts is left in their window."""
+    over = sum(by_age) - used_max
+    if over <= 0:
+        return 0
+    for age in range(len(by_age) - 1, -1, -1):
+        over -= by_age[age]
+        if over <= 0:
+            return len(by_age) - age
+    return len(by_age)
 
 
 def _spread(amount: int, slots: int) -> list[int]:
