@@ -47,10 +47,10 @@ class Entry:
     deployment_id: str = ""
     base_model: str = ""
     stream: bool = False
-    estimate: Mapping[str, Any] = NOTHING
+    estimate: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     reserved: int | None = None
     status: Status = "open"
-    usage: Mapping[str, Any] = NOTHING
+    usage: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     cost: int | None = None
     price_source: str = ""
     http_status: int = 0
@@ -82,7 +82,7 @@ class Settlement:
     """How an attempt ended. `usage` and `cost` as in Entry; `status` is never `open`."""
 
     status: Status
-    usage: Mapping[str, Any] = NOTHING
+    usage: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     cost: int | None = None
     price_source: str = ""
     http_status: int = 0
