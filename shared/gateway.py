@@ -26,6 +26,7 @@ from shared.ids import CallIds, instance_id
 from shared.operations import buffered, speech, streamed
 from shared.operations.background import TABLE, Background
 from shared.operations.connection import ClientConnection
+from shared.operations.context import Context, Parts
 from shared.operations.exchange import Exchange
 from shared.operations.health import Health
 from shared.operations.intake import Intake
@@ -107,6 +108,7 @@ class Gateway:
             self._seal,
             self._release,
         )
+        self._parts = Parts(self.router, self.health, self.speech)
         self._under_way = 0
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
@@ -158,14 +160,11 @@ class Gateway:
         operation = match.operation
         caller = ANONYMOUS if operation.open else self.callers.identify(request.headers)
         record.caller = caller.key_id
-        if operation.health is not None:
-            if not (operation.open or caller.is_master):
-                raise Forbidden("Only the master key may ask for this.")
-            return await operation.health(self.health, request.query_params)
-        if operation.answer is not None:
-            return operation.answer(self.router, caller, match.params)
-        if operation.speech is not None:
-            return await operation.speech(self.speech, self._seal(caller), match.params, request.headers)
+        if operation.master and not caller.is_master:
+            raise Forbidden("Only the master key may ask for this.")
+        if operation.serve is not None:
+            seal = self._seal(caller)
+            return await operation.serve(Context(self._parts, caller, seal, match.params, request, record))
         if operation.explains is not None:
             return await self._intake.explained(operation.explains, caller, match, request, record)
         assert operation.proxied is not None

@@ -54,7 +54,7 @@ def row(operation: Operation) -> list[str]:
         "yes" if operation.deployment_scoped else "",
         _surface(SINCE[proxied.catalog or operation.name]) if proxied is not None else "not asked",
         proxied.billing_unit if proxied is not None else "",
-        "none" if operation.open else "master key" if operation.health is not None else "any",
+        "none" if operation.open else "master key" if operation.master else "any",
     ]
 
 

@@ -1,4 +1,4 @@
-"""`GET /health`, `/health/liveliness` and `/health/readiness`, in LiteLLM's shapes.
+"""The health of the deployments, in LiteLLM's shapes.
 
 A check of a deployment is remembered, for a minute when it went well and for ten seconds when it did not, and whoever
 asks meanwhile waits for the check that runs: a storm of probes costs what one probe does.
@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,6 @@ import orjson
 from shared.errors import InternalError, SpillwayError, UpstreamTimeout
 from shared.ids import entry_id
 from shared.operations.health_checks import Check, check_for, proves_alive
-from shared.operations.reply import BufferedReply
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import Outgoing, UpstreamClient
@@ -184,22 +183,6 @@ class Health:
         if result.error is None:
             return shown, True
         return {**shown, "error": result.error.message, "code": result.error.code}, False
-
-
-async def report(health: Health, query: Mapping[str, str]) -> BufferedReply:
-    """`{healthy_endpoints, unhealthy_endpoints, healthy_count, unhealthy_count}`; `?model=` asks for one model."""
-    return BufferedReply(200, orjson.dumps(await health.report(query.get("model") or None)))
-
-
-async def liveliness(health: Health, query: Mapping[str, str]) -> BufferedReply:
-    """The process answers."""
-    return BufferedReply(200, orjson.dumps("I'm alive!"))
-
-
-async def readiness(health: Health, query: Mapping[str, str]) -> BufferedReply:
-    """The configuration is loaded and another call has room; 503 otherwise. No deployment is asked."""
-    ready = health.ready()
-    return BufferedReply(200 if ready else 503, orjson.dumps({"status": "healthy" if ready else "busy"}))
 
 
 def _model(deployment: Deployment) -> str:

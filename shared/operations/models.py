@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from shared.callers.caller import Caller
+from shared.operations.context import Context
 from shared.operations.reply import BufferedReply
-from shared.routing.router import Router
 
 
-def list_models(router: Router, caller: Caller, params: Mapping[str, str]) -> BufferedReply:
+async def list_models(context: Context) -> BufferedReply:
     """`{"object": "list", "data": [{id, object, created, owned_by}]}`, in the order of the configuration."""
-    data = [_model(name) for name in router.model_names]
+    data = [_model(name) for name in context.parts.router.model_names]
     return BufferedReply(200, orjson.dumps({"object": "list", "data": data}))
 
 
-def retrieve_model(router: Router, caller: Caller, params: Mapping[str, str]) -> BufferedReply:
+async def retrieve_model(context: Context) -> BufferedReply:
     """One model; its name may contain slashes. Raises ModelNotFound."""
-    name = params["id"].strip("/")
-    router.group(name)
+    name = context.params["id"].strip("/")
+    context.parts.router.group(name)
     return BufferedReply(200, orjson.dumps(_model(name)))
 
 

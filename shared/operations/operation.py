@@ -8,11 +8,9 @@ from typing import Any, Literal, Protocol
 
 from shared.callers.caller import Caller
 from shared.errors import Replay, SpillwayError
-from shared.operations.health import Health
-from shared.operations.reply import BufferedReply, Reply
+from shared.operations.context import Context
+from shared.operations.reply import Reply
 from shared.operations.simulated import streamed_completion
-from shared.operations.speech_store import SpeechStore
-from shared.routing.router import Router
 from shared.seal import Seal
 from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
@@ -153,13 +151,6 @@ class Proxied:
     scrub: Callable[[Call, str], str] | None = None
 
 
-Answer = Callable[[Router, Caller, Mapping[str, str]], BufferedReply]
-HealthAnswer = Callable[[Health, Mapping[str, str]], Awaitable[BufferedReply]]
-"""Takes the query of the request; the caller, where one is needed, holds the master key."""
-SpeechAnswer = Callable[[SpeechStore, Seal, Mapping[str, str], Mapping[str, str]], Awaitable[Reply]]
-"""Takes what the caller may open, the path's parameters and the request's headers."""
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One endpoint of the API and its rules; the routes, their spellings and the docs are made from this.
@@ -167,8 +158,9 @@ class Operation:
     `name` is the function's name, which orders the routes in the host. `path` is the canonical one, below `root`,
     without a leading slash; `{id}` is one segment and `{*id}` the rest. `root` "" is for what is no part of OpenAI's
     API and has no other spelling than `aliases`. `deployment_scoped`: also under `/openai/deployments/{deployment}/`
-    and `/engines/{model}/`. `open`: no key is asked for. `explains` is the operation
-    whose calls it explains. One of `proxied`, `answer`, `health`, `speech` and `explains` is set.
+    and `/engines/{model}/`. `open`: no key is asked for; `master`: only the master key may. One of these is set:
+    `proxied`, what carries it to a deployment; `serve`, what answers it here, raising SpillwayError; `explains`, the
+    operation whose calls it explains.
     """
 
     name: str
@@ -177,13 +169,12 @@ class Operation:
     summary: str
     deployment_scoped: bool = False
     proxied: Proxied | None = None
-    answer: Answer | None = field(default=None)
-    health: HealthAnswer | None = field(default=None)
-    speech: SpeechAnswer | None = field(default=None)
+    serve: Callable[[Context], Awaitable[Reply]] | None = None
     explains: Proxied | None = None
     root: str = "v1"
     aliases: tuple[str, ...] = ()
     open: bool = False
+    master: bool = False
 
     @property
     def route(self) -> str:

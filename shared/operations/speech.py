@@ -20,6 +20,7 @@ from shared.errors import BadRequest, SpillwayError
 from shared.operations import streamed
 from shared.operations.audio import as_events, speech_usage
 from shared.operations.connection import ClientConnection
+from shared.operations.context import Context
 from shared.operations.exchange import Exchange
 from shared.operations.operation import Call, EventTranslator
 from shared.operations.passed_bytes import PassedBytes
@@ -27,7 +28,6 @@ from shared.operations.ranges import Part, asked, part_headers
 from shared.operations.reply import StreamedReply, Write
 from shared.operations.speech_store import Kept, SpeechStore
 from shared.operations.typed_events import TypedEvents
-from shared.seal import Seal
 from shared.storage.recorder import Recorder
 from shared.usage.usage import Usage, spoken_usage
 
@@ -69,14 +69,13 @@ async def serve(
     return replace(reply, run=_kept_behind(reply, recorder))
 
 
-async def retrieve(
-    store: SpeechStore, seal: Seal, params: Mapping[str, str], headers: Mapping[str, str]
-) -> StreamedReply:
+async def retrieve(context: Context) -> StreamedReply:
     """The audio of an id, or the part that `Range` asks for. Raises NotFound, RangeNotSatisfiable, Unavailable or
     StorageFailed."""
-    part = asked(headers)
+    store = context.parts.speech
+    part = asked(context.request.headers)
     wanted = part or Part()
-    kept = await store.open(seal, params["id"], wanted.start, wanted.length)
+    kept = await store.open(context.seal, context.params["id"], wanted.start, wanted.length)
     about = {"x-spillway-speech-id": kept.id, "accept-ranges": "bytes"}
     if part is not None:
         about |= part_headers(kept.blob)

@@ -7,7 +7,7 @@ from shared.operations.audio import SPEECH, TRANSCRIPTION, TRANSLATION
 from shared.operations.chat import CHAT
 from shared.operations.completions import COMPLETION
 from shared.operations.embeddings import EMBEDDING
-from shared.operations.health import liveliness, readiness, report
+from shared.operations.health_report import liveliness, readiness, report
 from shared.operations.images import EDIT, GENERATION
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
@@ -66,7 +66,7 @@ AUDIO_SPEECH_RETRIEVE = Operation(
     method="GET",
     path="audio/speech/{id}",
     summary="Speech that was made, once more",
-    speech=retrieve_speech,
+    serve=retrieve_speech,
 )
 AUDIO_TRANSCRIPTIONS = Operation(
     name="audio_transcriptions",
@@ -134,10 +134,10 @@ RESPONSES_INPUT_ITEMS = Operation(
     proxied=responses_stored.INPUT_ITEMS,
 )
 MODELS_LIST = Operation(
-    name="models_list", method="GET", path="models", summary="The models of the configuration", answer=list_models
+    name="models_list", method="GET", path="models", summary="The models of the configuration", serve=list_models
 )
 MODELS_RETRIEVE = Operation(
-    name="models_retrieve", method="GET", path="models/{*id}", summary="One model", answer=retrieve_model
+    name="models_retrieve", method="GET", path="models/{*id}", summary="One model", serve=retrieve_model
 )
 ROUTER_EXPLAIN = Operation(
     name="router_explain",
@@ -152,7 +152,8 @@ HEALTH = Operation(
     path="health",
     root="",
     summary="Every deployment, checked by what it is for; `?model=` for one",
-    health=report,
+    serve=report,
+    master=True,
 )
 HEALTH_LIVELINESS = Operation(
     name="health_liveliness",
@@ -161,7 +162,7 @@ HEALTH_LIVELINESS = Operation(
     root="",
     aliases=("health/liveness",),
     summary="The app answers; no key is needed",
-    health=liveliness,
+    serve=liveliness,
     open=True,
 )
 HEALTH_READINESS = Operation(
@@ -170,7 +171,7 @@ HEALTH_READINESS = Operation(
     path="health/readiness",
     root="",
     summary="The app takes calls, or 503; no key is needed",
-    health=readiness,
+    serve=readiness,
     open=True,
 )
 
