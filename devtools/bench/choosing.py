@@ -11,7 +11,7 @@ import click
 from shared import config
 from shared.config import Match
 from shared.routing.estimates import Demand
-from shared.routing.figures import AGES, Figures, pack, unpack
+from shared.routing.figures import AGES, Figures, lanes, pack, unpack
 from shared.routing.router import Router
 from shared.routing.selection import Full
 from shared.routing.sharing import Peer, View
@@ -60,7 +60,7 @@ def main(deployments: int, instances: int, shared: int) -> None:
 
 def _figures(id: str) -> Figures:
     amounts = [random.randrange(1000) for _ in range(AGES)]
-    return Figures(id, amounts, [amount // 100 for amount in amounts], 3, 10)
+    return Figures(id, lanes(amounts), lanes([amount // 100 for amount in amounts]), 3, 10)
 
 
 def _router(deployments: int) -> Router:

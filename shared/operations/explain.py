@@ -8,25 +8,25 @@ import orjson
 
 from shared.operations.reply import BufferedReply
 from shared.routing.estimates import Demand
-from shared.routing.filters import Asked
+from shared.routing.filters import Kept
 from shared.routing.router import Router
-from shared.routing.selection import Full, first_tier, stand
+from shared.routing.selection import Full, first_tier, refusals, stand, wait_ms_of
 from shared.upstream.deployment import Deployment
 
 
-def explained(router: Router, model: str, candidates: list[Deployment], asked: Asked, demand: Demand) -> BufferedReply:
+def explained(router: Router, model: str, candidates: list[Deployment], kept: Kept, demand: Demand) -> BufferedReply:
     """`{model, estimate, chosen, candidates: [{deployment, model_id, order, verdict, …}], retry_after_ms?}`.
 
-    `verdict`: `chosen`, `could serve` (of the same order), `later` (another order first), or what speaks against it.
+    `kept`: those of the candidates that the call may go to. `verdict`: `chosen`, `could serve` (of the same order),
+    `later` (another order first), or what speaks against it.
     """
-    kept = router.kept(candidates, asked, demand)
     now = router.now()
-    able, refused = stand(kept.deployments, router.state, demand, now)
+    able, full = stand(kept.deployments, router.state, demand, now)
     tier = first_tier(able)
     choice = router.choose(kept.deployments, demand)
     chosen = None if isinstance(choice, Full) else choice.deployment
     verdicts = {one.id: why for one, why in kept.dropped}
-    verdicts |= {one.id: refusal.why for one, refusal in refused}
+    verdicts |= {one.id: refusal.why for one, refusal in refusals(full, now)}
     verdicts |= {one.deployment.id: "later" for one in able}
     verdicts |= {one.deployment.id: "could serve" for one in tier}
     if chosen is not None:
@@ -41,7 +41,7 @@ def explained(router: Router, model: str, candidates: list[Deployment], asked: A
         ],
     }
     if isinstance(choice, Full):
-        answer["retry_after_ms"] = max(1, round((choice.until - now) * 1000))
+        answer["retry_after_ms"] = wait_ms_of(choice.until, now)
     return BufferedReply(200, orjson.dumps(answer))
 
 

@@ -24,7 +24,7 @@ from shared.operations.spellings import Match
 from shared.routing.attempts import Rules
 from shared.routing.estimates import Demand
 from shared.routing.fallbacks import Fallbacks
-from shared.routing.filters import Asked
+from shared.routing.filters import Asked, Kept
 from shared.routing.router import Router
 from shared.seal import Seal
 from shared.settings import Settings
@@ -64,9 +64,7 @@ class Intake:
             call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
             record.model, record.stream = call.model, call.stream
             demand = demand_of(proxied, call)
-            candidates = self._candidates(proxied, call, brought)
-            if call.resource is None:
-                candidates = self.router.kept(candidates, asked, demand).deployments
+            candidates = self._kept(call, self._candidates(proxied, call, brought), asked, demand).deployments
         except BaseException:
             close_files(files)
             raise
@@ -95,11 +93,13 @@ class Intake:
         self, proxied: Proxied, caller: Caller, match: Match, request: Request, record: CallRecord
     ) -> BufferedReply:
         """Where a call of this operation would go. Raises SpillwayError."""
-        body, asked = routing.taken(taken(await read_json(request, self._bytes_max(proxied)))[0], request.headers)
+        body, brought = taken(await read_json(request, self._bytes_max(proxied)))
+        body, asked = routing.taken(body, request.headers)
         call = proxied.parse(Incoming(record.call_id, caller, match.model, body, self.seal(caller)))
         record.model = call.model
-        candidates = self._candidates(proxied, call)
-        return explained(self.router, call.model, candidates, asked, demand_of(proxied, call))
+        demand = demand_of(proxied, call)
+        candidates = self._candidates(proxied, call, brought)
+        return explained(self.router, call.model, candidates, self._kept(call, candidates, asked, demand), demand)
 
     def _candidates(self, proxied: Proxied, call: Call, brought: Brought | None = None) -> list[Deployment]:
         """The deployments that can do the call, at its own resource where it is bound to one. Raises SpillwayError."""
@@ -107,6 +107,10 @@ class Intake:
         if brought is not None:
             able = brought.applied(able)
         return able if call.resource is None else self.router.bound(able, call.resource, call.model)
+
+    def _kept(self, call: Call, candidates: list[Deployment], asked: Asked, demand: Demand) -> Kept:
+        """Those that its tags, region and length let it go to; a call that is bound to its resource goes there."""
+        return Kept(candidates) if call.resource is not None else self.router.kept(candidates, asked, demand)
 
     async def _read(self, proxied: Proxied, request: Request) -> tuple[dict[str, Any], tuple[FormFile, ...]]:
         if proxied.body == "form":

@@ -9,13 +9,14 @@ send ── reserved before, corrected after
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.errors import (
+    BadRequest,
     DeploymentNotFound,
+    NotFound,
     RateLimited,
     Replay,
     SpillwayError,
@@ -47,7 +48,7 @@ TIMED_OUT_S = 1000.0
 
 @dataclass(slots=True)
 class Attempt:
-    """One send of a call to a deployment. `number` counts from 1. `started` by `time.monotonic`.
+    """One send of a call to a deployment. `number` counts from 1. `now` is the router's clock, `started` by it.
 
     `simulates_stream`: the model cannot stream, so its whole answer is made into a stream.
     """
@@ -57,8 +58,9 @@ class Attempt:
     deployment: Deployment
     reservation: Reservation
     demand: Demand
+    now: Callable[[], float]
+    started: float
     simulates_stream: bool = False
-    started: float = field(default_factory=time.monotonic)
     _settled: bool = field(default=False, repr=False)
 
     def end(self) -> None:
@@ -67,7 +69,7 @@ class Attempt:
 
     def told(self, told: Told) -> None:
         """What the answer's headers say of the deployment."""
-        self.reservation.state.told(time.monotonic(), self.reservation, told)
+        self.reservation.state.told(self.now(), self.reservation, told)
 
     def settle(self, usage: Usage) -> None:
         """What it took; the first word counts."""
@@ -78,7 +80,7 @@ class Attempt:
             self.reservation.correct(usage.prompt + usage.completion)
             state = self.reservation.state
             state.estimates.learn(self.demand, usage)
-            state.took((time.monotonic() - self.started) / max(1, usage.completion))
+            state.took((self.now() - self.started) / max(1, usage.completion))
 
 
 @dataclass(slots=True)
@@ -153,14 +155,19 @@ class Run:
         """
         self.router.called()
         wait_until = self.router.now() + self.rules.max_wait_s
+        met = [group]
         while True:
+            group = met[-1]
             chosen = self.router.choose(group.untried, self.demand)
             if isinstance(chosen, Full):
-                following = self._fallback(group, group.last or chosen.error(group.model, self.router.now()))
+                if await self.router.first_read():
+                    continue
+                following = self._fallback(group.last or chosen.error(group.model, self.router.now()))
                 if following is not None:
-                    group = following
+                    self.router.missed(group.candidates)
+                    met.append(following)
                 elif not await self._paused(group) and not await self._room(group, wait_until):
-                    raise self._told(group, chosen)
+                    raise self._told(met, chosen)
                 continue
             attempt = self._begin(chosen)
             group.tried.add(attempt.deployment.id)
@@ -172,15 +179,16 @@ class Run:
                 attempt.end()
                 raise
             if not self._may_go_on(group):
-                following = self._fallback(group, group.failures[-1])
+                following = self._fallback(group.failures[-1])
                 if following is None:
-                    raise self._told(group)
-                group = following
+                    raise self._told(met)
+                met.append(following)
 
     def _begin(self, chosen: Standing) -> Attempt:
-        number = len(self.trail.attempts) + 1
-        reservation = chosen.state.reserve(self.router.now(), chosen.tokens)
-        attempt = Attempt(entry_id(self.trail.call_id, number), number, chosen.deployment, reservation, self.demand)
+        number, now = len(self.trail.attempts) + 1, self.router.now()
+        reservation = chosen.state.reserve(now, chosen.tokens)
+        entry = entry_id(self.trail.call_id, number)
+        attempt = Attempt(entry, number, chosen.deployment, reservation, self.demand, self.router.now, now)
         self.trail.attempts.append(attempt)
         return attempt
 
@@ -199,18 +207,20 @@ class Run:
         failure, rules = group.failures[-1], self.rules
         if not self._wanted():
             return False
-        asked_for = failure.replay is Replay.NEVER and retries_for(failure, rules.policy, 0) > 0
+        refused = isinstance(failure, BadRequest | NotFound)  # nothing was done, and a policy may know better
+        asked_for = refused and retries_for(failure, rules.policy, 0) > 0
         if failure.replay not in rules.replay and not asked_for:
             return False
         retries = retries_for(failure, rules.policy, rules.retries)
         if isinstance(failure, RateLimited):
             return retries > 0
         counted = sum(not isinstance(one, RateLimited) for one in group.failures)
-        return counted <= retries and self.router.may_retry()
+        # What was never sent multiplies nothing, so it takes nothing of the budget.
+        return counted <= retries and (isinstance(failure, UpstreamUnreachable) or self.router.may_retry())
 
-    def _fallback(self, group: Group, failure: SpillwayError) -> Group | None:
+    def _fallback(self, failure: SpillwayError) -> Group | None:
         """The next model's deployments, where there is one for this failure and what was sent may be sent again."""
-        if self.fallbacks is None or not self._wanted() or failure.replay is Replay.UNKNOWN:
+        if self.fallbacks is None or not self._wanted():
             return None
         following = self.fallbacks.after(failure)
         return None if following is None else Group(*following)
@@ -230,8 +240,6 @@ class Run:
     async def _room(self, group: Group, until: float) -> bool:
         """Waits for room where every deployment is full, no longer than `until`; False where there will be none."""
         router = self.router
-        if await router.first_read():
-            return True
         full = router.choose(group.candidates, self.demand)
         now = router.now()
         if isinstance(full, Full) and now < full.until <= until and router.may_wait() and self._wanted():
@@ -244,17 +252,22 @@ class Run:
     def _wanted(self) -> bool:
         return self.wanted() and len(self.trail.attempts) < ATTEMPTS_MAX
 
-    def _told(self, group: Group, full: Full | None = None) -> SpillwayError:
-        """The failure that the client is told. `full`: why none of those that were not asked could be."""
-        told = _most_telling(group.failures) if group.failures else None
+    def _told(self, met: Sequence[Group], full: Full | None = None) -> SpillwayError:
+        """The failure that the client is told. `met`: the groups that were asked; `full`: why none of the last one's
+        that were not asked could be.
+
+        Where all of them are full that is told of the model that was asked for, with the soonest end of all.
+        """
+        asked, last = met[0], met[-1]
+        told = _most_telling(last.failures) if last.failures else None
         if told is not None and not isinstance(told, RateLimited):
             return told
-        self.router.missed(group.candidates)
-        now = self.router.choose(group.candidates, self.demand)
-        if told is None or (isinstance(now, Full) and len(group.candidates) > 1):
-            reasons = now if isinstance(now, Full) else full
-            if reasons is not None:
-                return reasons.error(group.model, self.router.now())
+        self.router.missed(last.candidates)
+        now = [found for one in met if isinstance(found := self.router.choose(one.candidates, self.demand), Full)]
+        if len(now) == len(met) and (told is None or len(last.candidates) > 1 or len(met) > 1):
+            return now[0].error(asked.model, self.router.now(), min(one.until for one in now))
+        if told is None and full is not None:
+            return full.error(last.model, self.router.now())
         return told or Unavailable("The model is unavailable for the moment. Try again later.", retry_after_ms=1000)
 
 

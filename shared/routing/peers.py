@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from shared.errors import SpillwayError
-from shared.routing.figures import Figures, pack, unpack
+from shared.routing.figures import pack, unpack
 from shared.routing.router import Router
 from shared.routing.sharing import Peer, View
 from shared.routing.state import DeploymentState
@@ -52,7 +52,7 @@ class Peers:
         self._clock = clock
         self._view = View()
         self._seen: dict[str, str] = {}
-        self._written: tuple[Figures, ...] | None = None
+        self._told: tuple[int, bool] | None = None
         self._answered_at = router.now()
         self._active_at = -math.inf
         self._asked = 0
@@ -125,10 +125,13 @@ class Peers:
 
     async def _write(self) -> None:
         now = self._router.now()
-        figures = tuple(self._view.publishable(self._router.states, now))
-        if self._written is not None and _same(figures, self._written):
+        states = self._router.states.values()
+        for state in states:
+            state.wanted.roll(int(now))
+        told = (sum(state.changes for state in states), any(state.wanted.used for state in states))
+        if told == self._told:  # what there is has merely grown older, which the others know
             return
-        packed = pack(figures)
+        packed = pack(self._view.publishable(self._router.states, now))
         properties: dict[str, str | int | float | bool | bytes] = {"written_at": self._clock()}
         for number, start in enumerate(range(0, len(packed), PROPERTY_BYTES)):
             if number == PROPERTIES_MAX:
@@ -136,7 +139,7 @@ class Peers:
                 return
             properties[f"p{number}"] = packed[start : start + PROPERTY_BYTES]
         await self._table.put(Row(PARTITION, self._instance, properties))
-        self._written = figures
+        self._told = told
 
     async def _read(self) -> None:
         rows = await self._table.rows(PARTITION, INSTANCES_MAX)
@@ -159,14 +162,3 @@ class Peers:
 
 
 _PARTS = tuple(f"p{number}" for number in range(PROPERTIES_MAX))
-
-
-def _same(figures: Sequence[Figures], written: Sequence[Figures]) -> bool:
-    """Whether nothing was asked for since: the same amounts, all of them older."""
-    return len(figures) == len(written) and all(
-        one.deployment_id == other.deployment_id
-        and (one.in_flight, one.wanted, one.throttled_ms) == (other.in_flight, other.wanted, other.throttled_ms)
-        and sum(one.tokens) == sum(other.tokens)
-        and sum(one.requests) == sum(other.requests)
-        for one, other in zip(figures, written, strict=True)
-    )

@@ -14,9 +14,10 @@ from shared.errors import BadRequest, ModelNotFound, NotFound, RateLimited, Repl
 from shared.routing import filters
 from shared.routing.estimates import Demand
 from shared.routing.filters import Asked, Kept
+from shared.routing.limits import Grant, Limits
 from shared.routing.retries import RetryBudget, kind_of
 from shared.routing.selection import Full, select
-from shared.routing.state import DeploymentState, Grant, Limits
+from shared.routing.state import DeploymentState
 from shared.routing.strategies import Standing, strategy
 from shared.upstream.deployment import Deployment
 
@@ -25,6 +26,8 @@ WAITING_MAX = 1000
 """Calls of one instance that wait for room, where `max_wait_ms` lets them; more are answered 429 at once."""
 FIRST_READ_S = 1.0
 """A call that an instance may not admit before it has read what the others use waits so long for that, once."""
+READ_AGE_S_MAX = 70.0
+"""What was read of the others so long ago has left every window since: it is read again before a call is admitted."""
 
 
 class Router:
@@ -57,6 +60,8 @@ class Router:
         self._calls = asyncio.Event()
         self.blind: Callable[[], bool] = lambda: False
         self._meet: Callable[[str, DeploymentState], None] = lambda id, state: None
+        self._shares = False
+        self._read_at = -math.inf
         self._unread: asyncio.Event | None = None
         self._unread_until = -math.inf
 
@@ -125,9 +130,12 @@ class Router:
         return select(candidates, self.state, demand, self.now(), self._ranks, self.random)
 
     def state(self, deployment: Deployment) -> DeploymentState:
-        """What is known of the deployment here; two entries of one deployment share it."""
+        """What is known of the deployment here; two entries of one deployment share it. Of one that a caller brought
+        nothing is: what it does to that caller is no word on another's."""
         known = self.states.get(deployment.id)
         if known is None:
+            if deployment.of_client:
+                return DeploymentState(Limits())
             known = self.states[deployment.id] = DeploymentState(
                 Limits(deployment.tpm, deployment.rpm, deployment.max_parallel_requests)
             )
@@ -164,9 +172,14 @@ class Router:
 
     def called(self) -> None:
         """A call begins."""
+        now = self.now()
         self.asked += 1
         self._calls.set()
-        self._budget.called(self.now())
+        self._budget.called(now)
+        if self._shares and self._unread is None and now - self._read_at >= READ_AGE_S_MAX:
+            self._unread, self._unread_until = asyncio.Event(), now + FIRST_READ_S
+            for state in self.states.values():
+                state.grant = Grant(0, 0, 0, self._unread_until)
 
     async def next_call(self) -> None:
         """Waits for a call that begins after this."""
@@ -179,9 +192,9 @@ class Router:
 
     def missed(self, candidates: Sequence[Deployment]) -> None:
         """A call found no room at any of these: what this instance wants there is more than what it sends."""
-        second = int(self.now())
+        now = self.now()
         for one in candidates:
-            self.state(one).wanted.add(second, 1)
+            self.state(one).missed(now)
 
     def may_wait(self) -> bool:
         """Whether one more call may wait for room."""
@@ -197,23 +210,24 @@ class Router:
             self._waiting -= 1
 
     def share_state(self, blind: Callable[[], bool], meet: Callable[[str, DeploymentState], None]) -> None:
-        """Other instances may use the same deployments: until they are read, calls wait for that, FIRST_READ_S at most.
+        """Other instances may use the same deployments: where they were not read lately, a call waits for that,
+        FIRST_READ_S at most.
 
         `blind` says whether what they use can no longer be had; `meet` puts what is known of it into a new state.
         """
         self.blind = blind
         self._meet = meet
-        self._unread = asyncio.Event()
-        self._unread_until = self.now() + FIRST_READ_S
+        self._shares = True
 
     def was_read(self) -> None:
         """What the others use is known, or cannot be had: every state has its grant."""
+        self._read_at = self.now()
         if self._unread is not None:
             self._unread.set()
             self._unread = None
 
     async def first_read(self) -> bool:
-        """Waits until the others' figures were read for the first time, if that is still to come."""
+        """Waits until the others' figures were read, if that is still to come; False where it is not."""
         unread = self._unread
         if unread is None:
             return False
@@ -238,12 +252,19 @@ class Router:
         if known is None:
             known = self._deployments[key] = self._build(match)
             if len(self._deployments) > self._fixed + WILDCARD_DEPLOYMENTS_MAX:
-                self._forget_oldest()
+                self._forget_oldest(key)
         elif match.entry.is_wildcard:
             self._deployments.move_to_end(key)
         return known
 
-    def _forget_oldest(self) -> None:
-        key, oldest = next(item for item in self._deployments.items() if item[0][0].is_wildcard)
-        del self._deployments[key]
-        self.states.pop(oldest.id, None)
+    def _forget_oldest(self, newest: tuple[Entry, str]) -> None:
+        """Forgets the wildcard's deployment that was not asked for the longest, but none with calls under way; its
+        state with it, unless another deployment has the same one."""
+        for key, oldest in self._deployments.items():
+            state = self.states.get(oldest.id)
+            if not key[0].is_wildcard or key == newest or (state is not None and state.in_flight):
+                continue
+            del self._deployments[key]
+            if all(one.id != oldest.id for one in self._deployments.values()):
+                self.states.pop(oldest.id, None)
+            return

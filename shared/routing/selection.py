@@ -5,16 +5,18 @@ Pure: it changes nothing, so it can also explain itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.errors import RateLimited
 from shared.routing.estimates import Demand
-from shared.routing.state import DeploymentState, Refused
+from shared.routing.limits import Refused
+from shared.routing.state import DeploymentState
 from shared.routing.strategies import Ranks, Standing
 from shared.upstream.deployment import Deployment
 
-LAST = 1 << 30
+States = Callable[[Deployment], DeploymentState]
 NAMED_MAX = 10
 """Deployments that an error names."""
 
@@ -27,59 +29,63 @@ class Full:
 
     @property
     def until(self) -> float:
-        """When the first of them can probably be asked again, in seconds of the clock; in a second without any."""
+        """When the first of them can probably be asked again, in seconds of the clock."""
         return min((refused.until for _, refused in self.refused), default=0.0)
 
-    def error(self, model: str, now: float) -> RateLimited:
-        """The 429 for the client: which deployments are full, why, and the soonest time at which one is not."""
+    def error(self, model: str, now: float, until: float | None = None) -> RateLimited:
+        """The 429 for the client: which deployments are full, why, and the soonest time at which one is not; `until`
+        where another model has room sooner."""
         parts = [f"{one.label} ({refused.why})" for one, refused in self.refused[:NAMED_MAX]]
         if len(self.refused) > NAMED_MAX:
             parts.append(f"{len(self.refused) - NAMED_MAX} more")
-        wait_ms = max(1, round((self.until - now) * 1000))
+        wait_ms = wait_ms_of(self.until if until is None else until, now)
         return RateLimited(
             f"Every deployment of `{model}` is at its limit: {', '.join(parts)}. Try again in {wait_ms} ms.",
             retry_after_ms=wait_ms,
         )
 
 
-def order_of(deployment: Deployment) -> int:
-    """`order`, lowest first; without one, provisioned throughput is used before what is paid as it goes."""
-    if deployment.order is not None:
-        return deployment.order
-    return LAST - 1 if deployment.provisioned else LAST
+def wait_ms_of(until: float, now: float) -> int:
+    """Milliseconds until then, at least one, rounded up: who comes again after them finds room."""
+    return max(1, math.ceil((until - now) * 1000 - 1e-6))
 
 
 def stand(
-    candidates: Sequence[Deployment],
-    state_of: Callable[[Deployment], DeploymentState],
-    demand: Demand,
-    now: float,
-) -> tuple[list[Standing], list[tuple[Deployment, Refused]]]:
-    """Those that can be asked now, and the others. What failed lately can be asked where nothing else can."""
+    candidates: Sequence[Deployment], state_of: States, demand: Demand, now: float
+) -> tuple[list[Standing], list[Standing]]:
+    """Those that can be asked now, and those that have no room. What failed lately can be asked where nothing else
+    can."""
     able: list[Standing] = []
     failed: list[Standing] = []
-    refused: list[tuple[Deployment, Refused]] = []
+    full: list[Standing] = []
+    prompt, most = demand.prompt, demand.output_max if demand.output else 0
     for one in candidates:
         state = state_of(one)
-        tokens = state.estimates.tokens(demand)
-        refusal = state.refusal(now, tokens)
-        if refusal is not None:
-            refused.append((one, refusal))
+        estimates = state.estimates
+        tokens = int(prompt * estimates.ratio) + (estimates.output if most is None else most)
+        if not state.has_room(now, tokens):
+            full.append(Standing(one, state, tokens))
         elif now < state.failed_until:
             failed.append(Standing(one, state, tokens))
         else:
             able.append(Standing(one, state, tokens))
-    if not able and failed:
+    if failed and not able:
         soonest = min(one.state.failed_until for one in failed)
         able = [one for one in failed if one.state.failed_until == soonest]
-    return able, refused
+    return able, full
+
+
+def refusals(full: Sequence[Standing], now: float) -> list[tuple[Deployment, Refused]]:
+    """Why each of these has no room."""
+    reasons = ((one.deployment, one.state.refusal(now, one.tokens)) for one in full)
+    return [(deployment, refused) for deployment, refused in reasons if refused is not None]
 
 
 def first_tier(able: list[Standing]) -> list[Standing]:
     """Those of the lowest `order`; of these, one of weight 0 only where all are."""
     if len(able) > 1:
-        lowest = min(order_of(one.deployment) for one in able)
-        able = [one for one in able if order_of(one.deployment) == lowest]
+        lowest = min([one.deployment.tier for one in able])
+        able = [one for one in able if one.deployment.tier == lowest]
         if len(able) > 1:
             able = [one for one in able if one.deployment.weight] or able
     return able
@@ -87,20 +93,22 @@ def first_tier(able: list[Standing]) -> list[Standing]:
 
 def select(
     candidates: Sequence[Deployment],
-    state_of: Callable[[Deployment], DeploymentState],
+    state_of: States,
     demand: Demand,
     now: float,
     ranks: Ranks,
     random: Callable[[], float],
 ) -> Standing | Full:
     """The deployment to ask, or why there is none."""
-    able, refused = stand(candidates, state_of, demand, now)
+    able, full = stand(candidates, state_of, demand, now)
     if not able:
-        return Full(refused)
+        return Full(refusals(full, now))
     tier = first_tier(able)
     if len(tier) == 1:
         return tier[0]
     ranked = ranks(tier, now, random)
     lowest = min(ranked)
+    if ranked.count(lowest) == 1:
+        return tier[ranked.index(lowest)]
     best = [one for one, rank in zip(tier, ranked, strict=True) if rank == lowest]
-    return best[int(random() * len(best))] if len(best) > 1 else best[0]
+    return best[int(random() * len(best))]

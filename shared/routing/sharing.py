@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from operator import add
 
-from shared.routing.figures import AGES, Figures
-from shared.routing.state import DeploymentState, Grant
+from shared.routing.figures import AGES, Figures, amounts, lanes, older
+from shared.routing.limits import Grant
+from shared.routing.state import DeploymentState
 from shared.routing.windows import MINUTE_S, Windows
 
 PRESENT_S = 15.0
@@ -43,21 +43,13 @@ class View:
         """This instance's own figures: the deployments that have any."""
         found: list[Figures] = []
         for id, state in states.items():
-            state.roll(now)
-            state.wanted.roll(int(now))
+            own, wanted = state.own, state.wanted
+            own.roll(now)
+            wanted.roll(int(now))
             throttled_ms = max(0, round((state.throttled_until - now) * 1000)) if now < state.throttled_until else 0
-            own = state.own
-            if own.minute.used or own.tokens.used or state.in_flight or state.wanted.used or throttled_ms:
-                found.append(
-                    Figures(
-                        id,
-                        own.tokens.by_age(),
-                        own.minute.by_age(),
-                        state.in_flight,
-                        state.wanted.used,
-                        throttled_ms,
-                    )
-                )
+            if own.minute.used or own.tokens.used or state.in_flight or wanted.used or throttled_ms:
+                tokens, requests = lanes(own.tokens.by_age()), lanes(own.minute.by_age())
+                found.append(Figures(id, tokens, requests, state.in_flight, wanted.used, throttled_ms))
         return found
 
     def apply(
@@ -79,8 +71,8 @@ class View:
         for id, state in states.items():
             state.roll(now)
             if not self.peers:
-                state.peers, state.peers_in_flight, state.peers_tokens_per_s = None, 0, 0.0
-                state.peers_throttled_until = -math.inf
+                state.all, state.peers_in_flight, state.peers_tokens_per_s = state.own, 0, 0.0
+                state.throttle_peers(-math.inf)
                 state.grant = Grant()
                 continue
             self._fill(id, state, now)
@@ -88,26 +80,30 @@ class View:
 
     def _fill(self, id: str, state: DeploymentState, now: float) -> None:
         """The sum of the others' figures, each as much older as it was seen before now."""
-        tokens, requests = [0] * AGES, [0] * AGES
-        in_flight = 0
+        tokens = requests = in_flight = 0
         throttled_until = -math.inf
         for peer in self.peers.values():
             figures = peer.figures.get(id)
             if figures is None:
                 continue
-            older = int(now - peer.at)
-            tokens[older:] = map(add, tokens[older:], figures.tokens)
-            requests[older:] = map(add, requests[older:], figures.requests)
-            if older < PRESENT_S:
+            age_s = int(now - peer.at)
+            if age_s < AGES:
+                tokens += older(figures.tokens, age_s)
+                requests += older(figures.requests, age_s)
+            if age_s < PRESENT_S:
                 in_flight += figures.in_flight
             if figures.throttled_ms:
                 throttled_until = max(throttled_until, min(peer.at + figures.throttled_ms / 1000, now + MINUTE_S))
-        if state.peers is None:
-            state.peers = Windows()
-        state.peers.fill(now, tokens, requests)
         state.peers_in_flight = in_flight
-        state.peers_throttled_until = throttled_until
-        state.peers_tokens_per_s = sum(tokens[1 : RATE_S + 1]) / RATE_S
+        state.throttle_peers(throttled_until)
+        if not tokens and not requests:
+            state.all, state.peers_tokens_per_s = state.own, 0.0
+            return
+        by_age = amounts(tokens)
+        if state.all is state.own:
+            state.all = Windows()
+        state.all.fill(now, state.own, by_age, amounts(requests))
+        state.peers_tokens_per_s = sum(by_age[1 : RATE_S + 1]) / RATE_S
 
     def _grant(
         self,
@@ -131,13 +127,13 @@ class View:
             else:
                 open_tokens = min(left, left_tokens)
                 grant.tokens = _lot(open_tokens * share, open_tokens, share, _call_tokens(state), random)
-        if state.rpm is not None and state.burst is not None:
+        if state.rpm is not None:
             if blind:
                 grant.minute = _rounded(state.rpm * share - own.minute.used, random)
                 grant.burst = _rounded(state.burst * share - own.burst.used, random)
             else:
                 grant.minute = _rounded(min(state.rpm - used_minute, left_requests) * share, random)
-                unseen = 0.0 if state.peers is None else state.peers.burst.used * BURST_MARGIN
+                unseen = (state.all.burst.used - own.burst.used) * BURST_MARGIN
                 grant.burst = _rounded((state.burst - used_burst - unseen) * share, random)
         return grant
 

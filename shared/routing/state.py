@@ -11,59 +11,38 @@ Times are seconds of one clock that goes forward; windows count its whole second
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shared.routing.estimates import Estimates
-from shared.routing.windows import BURST_S, MINUTE_S, TICKS, Window, Windows, burst_limit, slots_until
+from shared.routing.limits import Grant, Limits, Refused
+from shared.routing.remaining import Remaining
+from shared.routing.windows import BURST_S, MINUTE_S, TICKS, Window, Windows, burst_limit
 from shared.upstream.ratelimit import Told
 
-TOLD_AFTER_S_MAX = 1.0
-"""What an answer says remains is believed when it came so soon after its request: a later word is an old one."""
 DRAIN_S = 60.0
 """A full provisioned deployment works off 100 % of utilization in so long (its bucket holds one minute)."""
+FULL_S_MIN = 1.0
+"""A provisioned deployment that says it is full is left alone so long at least, also when it is just so."""
+UNDER_WAY_S = 1.0
+"""When a call that is under way will end is not known: it is looked at again in so long."""
 LATENCY_WEIGHT = 0.3
 """What the newest sample counts in the moving average."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a deployment is not asked now: words for an error, and when (seconds of the clock) that may be over."""
-
-    why: str
-    until: float
-
-
-@dataclass(slots=True)
-class Limits:
-    """Per minute, None where nobody said; `parallel` calls under way at a time."""
-
-    tpm: int | None = None
-    rpm: int | None = None
-    parallel: int | None = None
-
-
-@dataclass(slots=True)
-class Grant:
-    """What this instance may still admit until it reads the others' figures again; infinite where it is alone."""
-
-    tokens: float = math.inf
-    minute: float = math.inf
-    burst: float = math.inf
-    until: float = math.inf
-
-
 class DeploymentState:
-    """One deployment's state on this instance. `configured` are the limits that its entry has."""
+    """One deployment's state on this instance. `configured` are the limits that its entry has.
+
+    `own` is what this instance asked for, `all` that and what the others did; the same object as long as there are no
+    others. `changes` counts what the others are to be told.
+    """
 
     __slots__ = (
-        "_told_at",
-        "_told_cumulative",
-        "_told_requests",
-        "_told_requests_left",
-        "_told_requests_until",
-        "_told_tokens_left",
-        "_told_tokens_until",
+        "_blocked_until",
+        "_full_until",
+        "all",
         "burst",
+        "changes",
         "configured",
         "estimates",
         "failed_until",
@@ -72,10 +51,10 @@ class DeploymentState:
         "in_flight",
         "latency_s",
         "own",
-        "peers",
         "peers_in_flight",
         "peers_throttled_until",
         "peers_tokens_per_s",
+        "remaining",
         "requests",
         "reserved",
         "rpm",
@@ -90,85 +69,102 @@ class DeploymentState:
         self.configured = configured
         self.tpm = configured.tpm
         self.rpm = configured.rpm
-        self.burst = None if self.rpm is None else burst_limit(self.rpm)
-        self.own = Windows()
-        self.peers: Windows | None = None
+        self.burst = 0 if self.rpm is None else burst_limit(self.rpm)
+        self.own = self.all = Windows()
         self.peers_in_flight = 0
         self.peers_tokens_per_s = 0.0
         self.grant = Grant()
         self.wanted = Window(BURST_S)
         self.estimates = Estimates()
-        self.in_flight = 0
-        self.reserved = 0
-        self.requests = 0
-        self.throttled_until = -math.inf
-        self.peers_throttled_until = -math.inf
+        self.in_flight = self.reserved = self.requests = self.changes = 0
+        self.throttled_until = self.peers_throttled_until = self._full_until = self._blocked_until = -math.inf
         self.failed_until = -math.inf
         self.fails = Window(MINUTE_S)
         self.latency_s: float | None = None
         self.utilization = 0.0
         self.utilization_at = -math.inf
-        self._told_at = 0.0
-        self._told_tokens_left = self._told_requests_left = 0
-        self._told_tokens_until = self._told_requests_until = -math.inf
-        self._told_cumulative = self._told_requests = 0
+        self.remaining = Remaining()
 
     def roll(self, now: float) -> None:
         """Forgets what is older than the windows by now."""
         self.own.roll(now)
-        if self.peers is not None:
-            self.peers.roll(now)
+        if self.all is not self.own:
+            self.all.roll(now)
 
     def used(self) -> tuple[int, int, int]:
         """Tokens and requests of the minute, requests of ten seconds: this instance's and the others'."""
-        own, peers = self.own, self.peers
-        if peers is None:
-            return own.tokens.used, own.minute.used, own.burst.used
-        return (
-            own.tokens.used + peers.tokens.used,
-            own.minute.used + peers.minute.used,
-            own.burst.used + peers.burst.used,
-        )
+        windows = self.all
+        return windows.tokens.used, windows.minute.used, windows.burst.used
 
     def used_in(self, seconds: float) -> tuple[int, int, int]:
         """What of it will still count in so many seconds."""
-        leaving = self.own.leaving(seconds)
-        theirs = (0, 0, 0) if self.peers is None else self.peers.leaving(seconds)
-        tokens, minute, burst = (
-            used - own - other for used, own, other in zip(self.used(), leaving, theirs, strict=True)
-        )
-        return tokens, minute, burst
+        tokens, minute, burst = self.all.leaving(seconds)
+        windows = self.all
+        return windows.tokens.used - tokens, windows.minute.used - minute, windows.burst.used - burst
+
+    def has_room(self, now: float, tokens: int) -> bool:
+        """Whether a call of about `tokens` may go there now. Called for every candidate of every call."""
+        if now < self._blocked_until:
+            return False
+        windows = self.all
+        if int(now * TICKS) > windows.burst.second:
+            windows.roll(now)
+        used, grant = windows.tokens.used, self.grant
+        tpm, rpm, parallel = self.tpm, self.rpm, self.configured.parallel
+        if tpm is not None and used + tokens > tpm and (tokens <= tpm or used or self.in_flight):
+            return False
+        if rpm is not None and (windows.minute.used >= rpm or windows.burst.used >= self.burst):
+            return False
+        if parallel is not None and self.in_flight + self.peers_in_flight >= parallel:
+            return False
+        if grant.minute < 1 or grant.burst < 1 or (tokens > grant.tokens and used):
+            return False
+        return now >= self.remaining.until or self._told_refusal(now, tokens) is None
 
     def refusal(self, now: float, tokens: int) -> Refused | None:
-        """Why a call of about `tokens` may not go there now; None when there is room for it."""
+        """Why a call of about `tokens` may not go there now, the reason that lasts longest; None when it may."""
+        if self.has_room(now, tokens):
+            return None
+        return max(self._reasons(now, tokens), key=lambda one: one.until)
+
+    def _reasons(self, now: float, tokens: int) -> Iterator[Refused]:
+        """All that speaks against it; the same rules as `has_room`."""
         if now < self.throttled_until or now < self.peers_throttled_until:
-            return Refused("told to wait by Azure", max(self.throttled_until, self.peers_throttled_until))
-        if int(now * TICKS) > self.own.burst.second:
-            self.roll(now)
-        used, minute, burst = self.used()
-        grant = self.grant
+            yield Refused("told to wait by Azure", max(self.throttled_until, self.peers_throttled_until))
+        if now < self._full_until:
+            yield Refused("provisioned throughput", self._full_until)
+        self.roll(now)
+        windows, grant = self.all, self.grant
+        used = windows.tokens.used
         if self.tpm is not None and used + tokens > self.tpm and (tokens <= self.tpm or used or self.in_flight):
-            return Refused("tokens per minute", self._until(now, "tokens", self.tpm - tokens))
-        if self.rpm is not None and minute >= self.rpm:
-            return Refused("requests per minute", self._until(now, "minute", self.rpm - 1))
-        if self.burst is not None and burst >= self.burst:
-            return Refused("requests per ten seconds", self._until(now, "burst", self.burst - 1))
+            until = _until(windows.tokens, now, max(0, self.tpm - tokens))
+            yield Refused("tokens per minute", until if used else now + UNDER_WAY_S)
+        if self.rpm is not None and windows.minute.used >= self.rpm:
+            yield Refused("requests per minute", _until(windows.minute, now, self.rpm - 1))
+        if self.rpm is not None and windows.burst.used >= self.burst:
+            yield Refused("requests per ten seconds", _until(windows.burst, now, self.burst - 1, TICKS))
         parallel = self.configured.parallel
         if parallel is not None and self.in_flight + self.peers_in_flight >= parallel:
-            return Refused("parallel requests", now + 1.0)
-        if (tokens > grant.tokens and used) or grant.minute < 1 or grant.burst < 1:
-            return Refused("this instance's share", max(grant.until, now))
-        return self._told_refusal(now, tokens)
+            yield Refused("parallel requests", now + UNDER_WAY_S)
+        if grant.minute < 1 or grant.burst < 1 or (tokens > grant.tokens and used):
+            yield Refused("this instance's share", max(grant.until, now))
+        told = self._told_refusal(now, tokens)
+        if told is not None:
+            yield told
 
     def share(self, tokens: int) -> float | None:
         """The share of its tightest limit that is used with a call of `tokens` more; None without any limit."""
-        used, minute, burst = self.used()
-        share = -1.0
-        if self.tpm is not None:
-            share = (used + tokens) / self.tpm
-        if self.rpm is not None and self.burst is not None:
-            share = max(share, (minute + 1) / self.rpm, (burst + 1) / self.burst)
-        return share if share >= 0 else None
+        windows = self.all
+        tpm, rpm = self.tpm, self.rpm
+        share = None if tpm is None else (windows.tokens.used + tokens) / tpm
+        if rpm is not None:
+            minute = (windows.minute.used + 1) / rpm
+            burst = (windows.burst.used + 1) / self.burst
+            if burst > minute:
+                minute = burst
+            if share is None or minute > share:
+                share = minute
+        return share
 
     def fullness(self, now: float) -> float:
         """Utilization of a provisioned deployment as it should be by now, 1.0 when it is full."""
@@ -176,20 +172,39 @@ class DeploymentState:
 
     def reserve(self, now: float, tokens: int) -> Reservation:
         """Counts a call that is about to be sent."""
-        self.own.add(now, tokens, 1)
+        self.count(now, tokens, 1)
         self.wanted.add(int(now), 1)
+        self.in_flight += 1
         self.reserved += tokens
         self.requests += 1
-        self.in_flight += 1
+        return Reservation(self, now, tokens, self.reserved, self.requests)
+
+    def count(self, at: float, tokens: int, requests: int) -> None:
+        """Counts, perhaps negatively, what this instance asked for at a time."""
+        self.own.add(at, tokens, requests)
+        if self.all is not self.own:
+            self.all.add(at, tokens, requests)
         grant = self.grant
         grant.tokens -= tokens
-        grant.minute -= 1
-        grant.burst -= 1
-        return Reservation(self, now, tokens, self.reserved, self.requests)
+        grant.minute -= requests
+        grant.burst -= requests
+        self.changes += 1
+
+    def missed(self, now: float) -> None:
+        """A call found no room here: more is wanted than what is sent."""
+        self.wanted.add(int(now), 1)
+        self.changes += 1
 
     def throttle(self, until: float) -> None:
         """Azure told this instance to wait until then; what others were told is kept apart, and not told on."""
         self.throttled_until = max(self.throttled_until, until)
+        self.changes += 1
+        self._block()
+
+    def throttle_peers(self, until: float) -> None:
+        """What Azure told the others at the last look; nothing said before counts."""
+        self.peers_throttled_until = until
+        self._block()
 
     def told(self, now: float, sent: Reservation, told: Told) -> None:
         """The headers of the answer to `sent`."""
@@ -197,17 +212,10 @@ class DeploymentState:
             self._limit(told)
         if told.utilization is not None:
             self.utilization, self.utilization_at = told.utilization, now
-        if now - sent.at > TOLD_AFTER_S_MAX:
-            return
-        self._told_at = now
-        if told.remaining_tokens is not None:
-            self._told_tokens_left = told.remaining_tokens
-            self._told_cumulative = sent.cumulative
-            self._told_tokens_until = now + told.reset_tokens_s
-        if told.remaining_requests is not None:
-            self._told_requests_left = told.remaining_requests
-            self._told_requests = sent.sequence
-            self._told_requests_until = now + told.reset_requests_s
+            over_s = (told.utilization / 100 - 1) * DRAIN_S
+            self._full_until = now + max(over_s, FULL_S_MIN) if told.utilization >= 100 else -math.inf
+            self._block()
+        self.remaining.hear(now, sent.at, sent.cumulative, sent.sequence, told)
 
     def took(self, seconds_per_token: float) -> None:
         """A sample for latency-based routing."""
@@ -217,25 +225,22 @@ class DeploymentState:
 
     def told_left(self, now: float) -> tuple[float, float]:
         """Tokens and requests that Azure's last word leaves, less what was asked for since; infinite without one."""
-        tokens = requests = math.inf
-        if now < self._told_tokens_until:
-            others = self.peers_tokens_per_s * (now - self._told_at)
-            tokens = self._told_tokens_left - (self.reserved - self._told_cumulative) - others
-        if now < self._told_requests_until:
-            requests = self._told_requests_left - (self.requests - self._told_requests)
-        return tokens, requests
+        remaining = self.remaining
+        return (
+            remaining.tokens(now, self.reserved, self.peers_tokens_per_s),
+            remaining.requests(now, self.requests),
+        )
 
     def _told_refusal(self, now: float, tokens: int) -> Refused | None:
-        if now < self._told_tokens_until or now < self._told_requests_until:
-            left, requests = self.told_left(now)
-            if tokens > left and not (self.tpm is not None and tokens > self.tpm):
-                return Refused("tokens that Azure says remain", self._told_tokens_until)
-            if requests < 1:
-                return Refused("requests that Azure says remain", self._told_requests_until)
-        if self.utilization >= 100 and self.fullness(now) >= 1:
-            over_s = (self.utilization / 100 - 1) * DRAIN_S
-            return Refused("provisioned throughput", self.utilization_at + over_s)
+        left, requests = self.told_left(now)
+        if tokens > left and not (self.tpm is not None and tokens > self.tpm):
+            return Refused("tokens that Azure says remain", self.remaining.tokens_until)
+        if requests < 1:
+            return Refused("requests that Azure says remain", self.remaining.requests_until)
         return None
+
+    def _block(self) -> None:
+        self._blocked_until = max(self.throttled_until, self.peers_throttled_until, self._full_until)
 
     def _limit(self, told: Told) -> None:
         """A limit that is told and lower than configured is a temporary one; where none is configured it is the one."""
@@ -246,14 +251,10 @@ class DeploymentState:
             self.rpm = told.limit_requests if limits.rpm is None else min(limits.rpm, told.limit_requests)
             self.burst = burst_limit(self.rpm)
 
-    def _until(self, now: float, window: str, used_max: int) -> float:
-        """When no more than `used_max` is in the window any more, this instance's and the others' taken together."""
-        own: Window = getattr(self.own, window)
-        amounts = own.by_age()
-        if self.peers is not None:
-            amounts = [one + other for one, other in zip(amounts, getattr(self.peers, window).by_age(), strict=True)]
-        ticks = TICKS if window == "burst" else 1
-        return (int(now * ticks) + slots_until(amounts, used_max)) / ticks
+
+def _until(window: Window, now: float, used_max: int, ticks: int = 1) -> float:
+    """When no more than `used_max` is in the window any more."""
+    return (int(now * ticks) + window.slots_until(used_max)) / ticks
 
 
 @dataclass(slots=True)
@@ -274,22 +275,18 @@ class Reservation:
         if self.under_way:
             self.under_way = False
             self.state.in_flight -= 1
+            self.state.changes += 1
 
     def correct(self, tokens: int) -> None:
         """The call took so many tokens."""
         if self.counted:
             difference = tokens - self.tokens
             self.tokens = tokens
-            self.state.own.add(self.at, difference, 0)
-            self.state.grant.tokens -= difference
+            self.state.count(self.at, difference, 0)
 
     def cancel(self) -> None:
         """The call was not counted there: nothing was sent, or it was refused for its limit."""
         if self.counted:
             self.counted = False
-            state = self.state
-            state.own.add(self.at, -self.tokens, -1)
-            state.grant.tokens += self.tokens
-            state.grant.minute += 1
-            state.grant.burst += 1
+            self.state.count(self.at, -self.tokens, -1)
         self.end()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.routing.state import DeploymentState
 from shared.upstream.deployment import Deployment
@@ -16,8 +16,7 @@ LATENCY_BUFFER = 0.0
 """LiteLLM's `lowest_latency_buffer`: within so much of the fastest (0.5 is half as long again) the choice is random."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """One deployment that has room: its state, and the tokens that the call would take there."""
 
     deployment: Deployment
@@ -35,9 +34,8 @@ def usage_based(standings: list[Standing], now: float, random: Callable[[], floa
     Where a deployment has no limit that is known, all are compared by what is under way for their weight.
     """
     ranks: list[float] = []
-    for one in standings:
-        state = one.state
-        share = state.share(one.tokens)
+    for _, state, tokens in standings:
+        share = state.share(tokens)
         if state.utilization:
             share = max(share or 0.0, state.fullness(now))
         if share is None:

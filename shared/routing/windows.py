@@ -4,13 +4,14 @@ Azure evaluates tokens by the minute and requests by the second or by ten second
 once (Azure OpenAI's quota page). A window counts by whole seconds, the short one by tenths, and keeps one more than its
 length: whatever minute Azure looks at, what was counted in it never exceeds the limit.
 
-Pure: time is an argument, in seconds of any clock that goes forward.
+Pure: time is an argument, in seconds of any clock that goes forward. Sums are kept while counting: reading one costs
+nothing, and no amount of a slot is ever negative.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from operator import add
 
 MINUTE_S = 60
 BURST_S = 10
@@ -37,15 +38,17 @@ class Window:
         gone = second - self.second
         if gone <= 0:
             return
-        if gone >= self._size:
-            if self.used:
-                self._amounts = [0] * self._size
+        if self.used:
+            size, amounts = self._size, self._amounts
+            if gone >= size:
+                self._amounts = [0] * size
                 self.used = 0
-        else:
-            for passed in range(self.second + 1, second + 1):
-                slot = passed % self._size
-                self.used -= self._amounts[slot]
-                self._amounts[slot] = 0
+            else:
+                for passed in range(self.second + 1, second + 1):
+                    slot = passed % size
+                    if amount := amounts[slot]:
+                        self.used -= amount
+                        amounts[slot] = 0
         self.second = second
 
     def add(self, second: int, amount: int) -> None:
@@ -57,11 +60,13 @@ class Window:
 
     def fill(self, second: int, amounts: Sequence[int]) -> None:
         """Makes `amounts` the window's own, by age in seconds: the first is that of `second`."""
+        size = self._size
+        by_age = [*amounts[:size], *(0 for _ in range(size - len(amounts)))]
+        by_age.reverse()  # the oldest first, which comes right behind the running slot
+        turn = (second + 1) % size
+        self._amounts = by_age[size - turn :] + by_age[: size - turn]
         self.second = second
-        self._amounts = [0] * self._size
-        for age, amount in enumerate(amounts[: self._size]):
-            self._amounts[(second - age) % self._size] = amount
-        self.used = sum(self._amounts)
+        self.used = sum(by_age)
 
     def by_age(self) -> list[int]:
         """Amounts by age in seconds, that of the running second first."""
@@ -70,20 +75,33 @@ class Window:
 
     def leaving(self, slots: int) -> int:
         """What is forgotten in so many slots of time from now on."""
-        return sum(self._amounts[(self.second + ahead) % self._size] for ahead in range(1, min(slots, self._size) + 1))
+        if not self.used or slots <= 0:
+            return 0
+        first = (self.second + 1) % self._size
+        end = first + min(slots, self._size)
+        return sum(self._amounts[first:end]) + sum(self._amounts[: max(0, end - self._size)])
 
-    def seconds_until(self, used_max: int) -> int:
-        """Whole seconds, from the running one on, until no more than `used_max` is in the window."""
-        return slots_until(self.by_age(), used_max)
+    def slots_until(self, used_max: int) -> int:
+        """Slots of time, from the running one on, until no more than `used_max` is in the window."""
+        over = self.used - used_max
+        if over <= 0:
+            return 0
+        for ahead in range(1, self._size + 1):
+            over -= self._amounts[(self.second + ahead) % self._size]
+            if over <= 0:
+                return ahead
+        return self._size
 
 
-@dataclass(slots=True)
 class Windows:
     """The three windows of one deployment."""
 
-    tokens: Window = field(default_factory=lambda: Window(MINUTE_S))
-    minute: Window = field(default_factory=lambda: Window(MINUTE_S))
-    burst: Window = field(default_factory=lambda: Window(BURST_S * TICKS))
+    __slots__ = ("burst", "minute", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = Window(MINUTE_S)
+        self.minute = Window(MINUTE_S)
+        self.burst = Window(BURST_S * TICKS)
 
     def roll(self, now: float) -> None:
         """Brings all three to `now`."""
@@ -106,33 +124,24 @@ class Windows:
         whole = int(seconds)
         return self.tokens.leaving(whole), self.minute.leaving(whole), self.burst.leaving(int(seconds * TICKS))
 
-    def fill(self, now: float, tokens: Sequence[int], requests: Sequence[int]) -> None:
-        """Makes the amounts, by age in seconds, its own; those of a second are spread over it."""
+    def fill(self, now: float, own: Windows, tokens: Sequence[int], requests: Sequence[int]) -> None:
+        """Makes it the sum of `own`, which was rolled to `now`, and of the others' amounts, by age in seconds; those of
+        a second are spread over it."""
         second = int(now)
-        self.tokens.fill(second, tokens)
-        self.minute.fill(second, requests)
+        self.tokens.fill(second, list(map(add, own.tokens.by_age(), tokens)))
+        self.minute.fill(second, list(map(add, own.minute.by_age(), requests)))
         tick = int(now * TICKS)
         running = tick % TICKS + 1  # of the second that is not over
         spread = _spread(requests[0], running)
         for amount in requests[1 : BURST_S + 1]:
             spread += _spread(amount, TICKS)
-        self.burst.fill(tick, spread)
-
-
-def slots_until(by_age: Sequence[int], used_max: int) -> int:
-    """Slots of time, from the running one on, until no more than `used_max` of the amounts is left in their window."""
-    over = sum(by_age) - used_max
-    if over <= 0:
-        return 0
-    for age in range(len(by_age) - 1, -1, -1):
-        over -= by_age[age]
-        if over <= 0:
-            return len(by_age) - age
-    return len(by_age)
+        self.burst.fill(tick, list(map(add, own.burst.by_age(), spread)))
 
 
 def _spread(amount: int, slots: int) -> list[int]:
     """The amount in so many nearly equal parts."""
+    if not amount:
+        return [0] * slots
     each, over = divmod(amount, slots)
     return [each + 1] * over + [each] * (slots - over)
 

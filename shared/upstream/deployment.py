@@ -21,6 +21,7 @@ from shared.upstream.endpoint import Endpoint
 
 log = logging.getLogger("spillway")
 
+LAST = 1 << 30
 VERSIONS_MAX = 256
 """Combinations of operation and fields whose version a deployment remembers; any other is worked out each time."""
 RAISES_SAID_MAX = 100
@@ -33,7 +34,8 @@ class Deployment:
     """`model_name` is what callers ask for, `name` the deployment at its resource, `label` its name in answers.
 
     `id` is model_info.id or made of resource and name. `mode` is model_info.mode, None when any operation may be
-    tried. `capability` is what its model takes, `parameters` what is done with the rest. `order` None comes last.
+    tried. `capability` is what its model takes, `parameters` what is done with the rest. `tier` is its `order`, the
+    lowest first; without one, provisioned throughput comes before what is paid as it goes, and both last.
     `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1; 0 is for a deployment that serves
     only when every other one of its order cannot. `client_params` may come from the caller; `of_client` says that the
     credential did, `public_only` that the address did, which then must be on the public internet. `tpm` and `rpm` are
@@ -56,6 +58,7 @@ class Deployment:
     base_model: str | None
     order: int | None
     weight: float
+    tier: int = LAST
     client_params: ClientParams = NO_CLIENT_PARAMS
     of_client: bool = False
     public_only: bool = False
@@ -182,6 +185,7 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         mode=entry.mode,
         base_model=entry.base_model_name,
         order=entry.order,
+        tier=entry.order if entry.order is not None else LAST - entry.provisioned,
         speech_cache=entry.speech_cache,
         tpm=entry.tpm,
         rpm=entry.rpm,

@@ -336,6 +336,29 @@ def test_the_router_explains_when_there_will_be_room(spillway: Spillway) -> None
     assert 50_000 < found["retry_after_ms"] <= 61_000
 
 
+def test_the_router_explains_a_call_that_is_bound_to_its_resource(spillway: Spillway) -> None:
+    """It goes there whatever its tags say, so that is what is explained."""
+    run = spillway(
+        config(
+            *(entry(one, deployment="azure-openai-4o-audio", params=", tags: [paid]") for one in ("east", "west")),
+            settings="enable_tag_filtering: true",
+        )
+    )
+    spoken = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+    first = run.chat(tags=["paid"], **spoken)
+    where = served_by(first)
+    messages = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "audio": {"id": first.json()["choices"][0]["message"]["audio"]["id"]}},
+        {"role": "user", "content": "again"},
+    ]
+    found = explain(run, tags=["free"], messages=messages, **spoken)
+    assert [one["model_id"] for one in found["candidates"]] == [where]
+    assert found["chosen"]["model_id"] == where
+    answer = run.chat(tags=["free"], messages=messages, **spoken)
+    assert served_by(answer) == where
+
+
 def test_the_router_explains_nothing_without_a_key(spillway: Spillway) -> None:
     run = spillway()
     answer = run.http.post("/v1/router/explain", json={"model": "gpt-4o"}, headers={"authorization": "Bearer no"})

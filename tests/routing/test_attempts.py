@@ -11,6 +11,8 @@ from shared.errors import (
     BadRequest,
     ContentFiltered,
     ContextLengthExceeded,
+    DeploymentNotFound,
+    NotFound,
     RateLimited,
     Replay,
     SpillwayError,
@@ -26,11 +28,13 @@ from shared.routing.attempts import ATTEMPTS_MAX, Attempt, Group, Rules, Run, Tr
 from shared.routing.estimates import NOTHING, Demand
 from shared.routing.fallbacks import Fallbacks
 from shared.routing.filters import Asked
+from shared.routing.limits import Grant
 from shared.routing.router import Router
 from shared.routing.selection import Full
 from shared.upstream.credentials import api_key
 from shared.upstream.deployment import deployment_of
 from shared.upstream.endpoint import of_entry
+from shared.usage.usage import Usage
 
 TEXT = "model_list:\n" + "".join(
     f"  - model_name: m\n    litellm_params: {{model: azure/{name}, api_base: 'https://{name}.openai.azure.com', "
@@ -315,7 +319,11 @@ FALLBACK = TEXT + (
         ("context_window_fallbacks", UpstreamFailed("x"), False),
         ("content_policy_fallbacks", ContentFiltered("x"), True),
         ("content_policy_fallbacks", BadRequest("x"), False),
+        ("fallbacks", DeploymentNotFound("x"), True),
         ("fallbacks", UpstreamTimeout("x"), False),  # perhaps billed
+        ("fallbacks", StreamBroken("x"), False),  # billed, and the client has seen data
+        ("fallbacks", ContextLengthExceeded("x"), False),
+        ("fallbacks", NotFound("x"), False),
     ],
 )
 async def test_another_model_takes_over_after_its_kind_of_failure(
@@ -335,6 +343,60 @@ async def test_a_request_names_its_own_fallbacks_or_none() -> None:
     await calls.failure(asked=Asked(fallbacks=()))
     assert "z" not in calls.tried
     assert await calls.run(asked=Asked(fallbacks=("nobody", "other"))) == "z"
+
+
+async def test_what_has_begun_is_not_sent_again_whatever_a_retry_policy_says() -> None:
+    calls = Calls(every=StreamBroken("x"))
+    await calls.failure(retries=3, policy={"InternalServerErrorRetries": 3, "DefaultRetries": 3})
+    assert calls.tried == ["a"]
+
+
+async def test_a_refused_request_is_sent_again_where_a_retry_policy_says_so() -> None:
+    calls = Calls(a=BadRequest("x"))
+    assert await calls.run(policy={"BadRequestErrorRetries": 1}) == "b"
+
+
+async def test_where_a_model_and_those_that_take_over_are_full_the_soonest_end_of_all_is_told() -> None:
+    calls = Calls("router_settings: {fallbacks: [{m: [other]}]}\n", FALLBACK)
+    calls.failures = {name: RateLimited("x", retry_after_ms=9000) for name in "abcd"}
+    calls.failures["z"] = RateLimited("x", retry_after_ms=30_000)
+    for _ in range(2):  # told by Azure, then by what is known of it
+        told = await calls.failure(asked=Asked())
+        assert (told.retry_after_ms, "deployment of `m`" in told.message) == (9000, True)
+    assert calls.tried == ["a", "b", "c", "d", "z"]
+
+
+async def test_a_connection_that_was_refused_takes_nothing_of_the_retry_budget() -> None:
+    calls = Calls("router_settings: {retry_budget_ratio: 0, retry_budget_min: 1}\n", a=UpstreamUnreachable("x"))
+    for _ in range(10):
+        calls.now += 0.001
+        calls.router.state(calls.group[0]).failed_until = 0.0
+        assert await calls.run() == "b"
+
+
+async def test_an_instance_that_has_read_nothing_waits_for_that_and_not_for_another_model() -> None:
+    calls = Calls("router_settings: {fallbacks: [{m: [other]}]}\n", FALLBACK)
+    calls.router.share_state(lambda: False, lambda id, state: None)
+    asking = asyncio.create_task(calls.run(asked=Asked()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert calls.tried == []
+    for state in calls.router.states.values():
+        state.grant = Grant()
+    calls.router.was_read()
+    assert await asking == "a"
+
+
+async def test_how_long_an_attempt_took_is_measured_by_the_routers_clock() -> None:
+    calls = Calls()
+
+    async def send(attempt: Attempt) -> str:
+        calls.now += 3.0
+        return ""
+
+    await calls.run(send=send)
+    calls.trail.attempts[0].settle(Usage(10, 10))
+    assert calls.router.state(calls.group[0]).latency_s == pytest.approx(0.3)
 
 
 async def test_a_full_call_waits_for_room_no_longer_than_it_may() -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from shared.errors import RateLimited, StorageFailed
 from shared.routing.peers import BLIND_AFTER_S, IDLE_S, STALE_S
-from shared.routing.router import FIRST_READ_S
+from shared.routing.router import FIRST_READ_S, READ_AGE_S_MAX
 from shared.routing.selection import Full
 from shared.routing.state import Reservation
 from tests.routing.fleet import Fleet, Instance
 
 MINUTE_S = 60
+READ_AGE_S = int(READ_AGE_S_MAX)
 
 
 def refused(full: Reservation | Full) -> str:
@@ -48,6 +49,41 @@ async def test_a_call_waits_for_the_first_read_no_longer_than_it_may() -> None:
     async with asyncio.timeout(0.5):
         assert await one.router.first_read()
     assert one.asks(3) == 3
+
+
+async def test_the_wait_for_the_first_read_begins_with_the_first_call() -> None:
+    fleet = Fleet()
+    one = fleet.new()
+    fleet.clock.now += 30
+    assert refused(one.ask()) == "this instance's share"
+
+
+async def test_what_was_granted_long_ago_lets_nothing_in() -> None:
+    fleet = Fleet(["m: {rpm: 100}"])
+    idle, busy = fleet.new(), fleet.new()
+    await fleet.turns(2)
+    assert idle.asks(1) == 1
+    await fleet.turns()
+    fleet.instances.remove(idle)
+    for _ in range(READ_AGE_S):
+        await fleet.turns()
+        busy.asks(3)
+    assert refused(idle.ask()) == "this instance's share"
+    waiting = asyncio.create_task(idle.router.first_read())
+    await asyncio.sleep(0)
+    await idle.peers.turn()
+    assert await waiting
+    assert idle.asks(20) < 10
+
+
+async def test_an_instance_that_reads_each_second_never_waits_for_that() -> None:
+    fleet = Fleet()
+    one = fleet.new()
+    await fleet.turns()
+    for _ in range(READ_AGE_S):
+        await fleet.turns()
+    assert isinstance(one.ask(), Reservation)
+    assert not await one.router.first_read()
 
 
 async def test_after_the_first_read_nothing_waits_for_it() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import strategies as st
@@ -142,6 +143,35 @@ def test_wildcards_never_push_out_a_written_deployment() -> None:
     for number in range(WILDCARD_DEPLOYMENTS_MAX + 10):
         found.group(f"azure/d{number}")
     assert found.group("gpt-4o")[0] is written
+
+
+def test_a_wildcards_deployment_with_a_call_under_way_is_not_forgotten() -> None:
+    found = router(entry("azure/*", name="azure/*"))
+    [used] = found.group("azure/used")
+    call = begin(found, used)
+    for number in range(WILDCARD_DEPLOYMENTS_MAX + 10):
+        found.state(found.group(f"azure/d{number}")[0])
+    assert found.state(used) is call.state
+    assert len(found.states) == WILDCARD_DEPLOYMENTS_MAX
+
+
+def test_what_is_known_of_a_written_deployment_outlives_a_wildcards_that_is_the_same() -> None:
+    found = router(entry("azure/a"), entry("azure/*", name="azure/*"))
+    [written], [same] = found.group("gpt-4o"), found.group("azure/a")
+    assert written.id == same.id
+    known = found.state(written)
+    for number in range(WILDCARD_DEPLOYMENTS_MAX + 10):
+        found.group(f"azure/d{number}")
+    assert found.state(written) is known
+
+
+def test_what_one_callers_own_resource_does_is_no_word_on_anothers() -> None:
+    found = router(entry("azure/a"))
+    own = replace(found.group("gpt-4o")[0], id="a.client", of_client=True)
+    found.failed(own, RateLimited("x", retry_after_ms=60_000))
+    begin(found, own)
+    assert not isinstance(found.choose([own], NOTHING), Full)
+    assert found.states == {}
 
 
 def test_candidates_are_those_of_the_right_mode() -> None:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.routing.figures import AGES, Figures
+from shared.routing.figures import AGES, Figures, lanes
+from shared.routing.limits import Limits
 from shared.routing.sharing import PRESENT_S, Peer, View
-from shared.routing.state import DeploymentState, Limits
+from shared.routing.state import DeploymentState
 
-NONE = (0,) * AGES
 NOW = 1000.0
 
 
@@ -20,7 +20,7 @@ def figures(
     tokens: dict[int, int] | None = None, *, wanted: int = 0, in_flight: int = 0, throttled_ms: int = 0
 ) -> Figures:
     amounts = [(tokens or {}).get(age, 0) for age in range(AGES)]
-    return Figures("d", amounts, [int(amount > 0) for amount in amounts], in_flight, wanted, throttled_ms)
+    return Figures("d", lanes(amounts), lanes([int(amount > 0) for amount in amounts]), in_flight, wanted, throttled_ms)
 
 
 def applied(

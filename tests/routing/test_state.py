@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.routing.state import DeploymentState, Limits, Reservation
+from shared.routing.limits import Limits
+from shared.routing.state import DeploymentState, Reservation
 from shared.upstream.ratelimit import Told
 
 
@@ -114,6 +117,65 @@ def test_an_old_word_is_not_believed() -> None:
     [call] = admitted(state, 1, tokens=10)
     state.told(105.0, call, Told(limit_tokens=1000, remaining_tokens=0, reset_tokens_s=20))
     assert why(state, 105.1, 10) == ""
+
+
+def test_of_several_reasons_the_one_that_lasts_longest_is_told() -> None:
+    state = DeploymentState(Limits(tpm=10, rpm=1, parallel=1))
+    admitted(state, 1, tokens=10, now=100.0)
+    state.throttle(103.0)
+    refused = state.refusal(102.0, 10)
+    assert refused is not None
+    assert refused.until == 161.0
+    state.throttle(200.0)
+    assert why(state, 102.0) == "told to wait by Azure"
+
+
+def test_a_call_larger_than_the_limit_waits_until_the_window_is_empty() -> None:
+    state = DeploymentState(Limits(tpm=30))
+    for now in (80.0, 100.0):
+        [call] = admitted(state, 1, tokens=1, now=now)
+        call.end()
+    refused = state.refusal(100.0, 1000)
+    assert refused is not None
+    assert refused.until == 161.0
+    assert (why(state, 160.9, 1000), why(state, 161.0, 1000)) == ("tokens per minute", "")
+
+
+def test_a_call_larger_than_the_limit_waits_for_one_under_way_of_which_nothing_counts() -> None:
+    state = DeploymentState(Limits(tpm=30))
+    admitted(state, 1, tokens=1, now=100.0)
+    refused = state.refusal(170.0, 1000)
+    assert refused is not None
+    assert refused.until == 171.0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 200), st.integers(1, 20)), max_size=30),
+    st.integers(1, 60),
+    st.sampled_from([Limits(tpm=50), Limits(rpm=3), Limits(rpm=70), Limits(50, 12)]),
+)
+def test_a_reason_is_told_exactly_where_there_is_no_room(
+    calls: list[tuple[float, int]], tokens: int, limits: Limits
+) -> None:
+    state = DeploymentState(limits)
+    for after_s, used in sorted(calls):
+        state.reserve(100 + after_s, used).end()
+    now = 100 + max((after_s for after_s, _ in calls), default=0.0)
+    refused = state.refusal(now, tokens)
+    assert (refused is None) == state.has_room(now, tokens)
+    if refused is not None:
+        assert refused.until > now
+        assert not state.has_room(refused.until - 0.05, tokens)
+        assert state.has_room(refused.until, tokens)
+
+
+def test_a_provisioned_deployment_that_is_just_full_is_left_alone_for_a_second() -> None:
+    state = DeploymentState(Limits())
+    [call] = admitted(state, 1)
+    state.told(100.0, call, Told(utilization=100.0))
+    assert (why(state, 100.9), why(state, 101.0)) == ("provisioned throughput", "")
+    state.told(101.0, call, Told(utilization=99.9))
+    assert why(state, 101.0) == ""
 
 
 def test_a_full_provisioned_deployment_is_left_alone_until_it_has_drained() -> None:

@@ -54,7 +54,7 @@ def test_it_says_when_there_is_room(used_max: int, seconds: int) -> None:
     window = Window(3)
     for second, amount in ((10, 1), (11, 2), (12, 3)):
         window.add(second, amount)
-    assert window.seconds_until(used_max) == seconds
+    assert window.slots_until(used_max) == seconds
     window.roll(12 + seconds)
     assert window.used <= used_max
 
@@ -66,7 +66,7 @@ def test_a_burst_is_the_sixth_of_a_minute_but_never_less_than_ten(rpm: int, burs
 
 def test_the_figures_of_others_are_spread_over_their_seconds() -> None:
     windows = Windows()
-    windows.fill(100.45, [5, 20] + [0] * 59, [5, 20] + [0] * 59)
+    windows.fill(100.45, Windows(), [5, 20] + [0] * 59, [5, 20] + [0] * 59)
     assert (windows.tokens.used, windows.minute.used, windows.burst.used) == (25, 25, 25)
     windows.roll(100.45 + BURST_S - 0.5)
     assert 0 < windows.burst.used < 25
