@@ -22,8 +22,9 @@ def blueprints() -> tuple[func.Blueprint, ...]:
         models,
         responses,
         router,
+        spend,
         timers,
     )
 
-    modules = (audio, chat, completions, embeddings, health, images, models, responses, router, timers, aliases)
+    modules = (audio, chat, completions, embeddings, health, images, models, responses, router, spend, timers, aliases)
     return tuple(module.blueprint for module in modules)

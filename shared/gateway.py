@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import httpx
 from starlette.requests import Request
 
+from shared.admin.books import Books
 from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
@@ -42,6 +43,7 @@ from shared.routing import peers
 from shared.routing.peers import Peers
 from shared.routing.router import Router
 from shared.seal import Seal, Sealer, tag
+from shared.spend.places import LEDGER_TABLE, SPEND_TABLE
 from shared.storage.tables import AzureTable
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_refused
@@ -108,7 +110,8 @@ class Gateway:
             self._seal,
             self._release,
         )
-        self._parts = Parts(self.router, self.health, self.speech)
+        self.books = _books(plan, clock)
+        self._parts = Parts(self.router, self.health, self.speech, self.books)
         self._under_way = 0
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
@@ -131,6 +134,7 @@ class Gateway:
         await self.sign_ins.close()
         await self.speech.close()
         await self.background.close()
+        await self.books.close()
         if self.peers is not None:
             await self.peers.close()
 
@@ -254,6 +258,12 @@ async def close_current() -> None:
     gateway = _gateways.pop(asyncio.get_running_loop(), None)
     if gateway is not None:
         await gateway.close()
+
+
+def _books(plan: Plan, clock: Callable[[], float]) -> Books:
+    if plan.storage is None:
+        return Books(None, None, clock)
+    return Books(AzureTable(plan.storage, LEDGER_TABLE), AzureTable(plan.storage, SPEND_TABLE), clock)
 
 
 def _error_reply(error: SpillwayError) -> BufferedReply:

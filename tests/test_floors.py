@@ -14,6 +14,7 @@ GATEWAY_FLOOR = 4
 FLOORS = {
     "gateway": GATEWAY_FLOOR,
     "operations": 3,
+    "admin": 3,
     "plan": 2,
     "callers": 2,
     "routing": 2,
@@ -34,6 +35,7 @@ FLOORS = {
 }
 """Modules and packages of shared/, by their first name, as DESIGN has them. A new one is put on its floor here."""
 NEIGHBOURS = {
+    "operations": {"admin"},  # a route serves what a report builds
     "upstream": {"catalog"},  # an address needs to know which api-version has what
     "config": {"errors"},
     "settings": {"errors"},

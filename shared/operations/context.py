@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from shared.admin.books import Books
 from shared.callers.caller import Caller
 from shared.operations.health import Health
 from shared.operations.speech_store import SpeechStore
@@ -22,6 +23,7 @@ class Parts:
     router: Router
     health: Health
     speech: SpeechStore
+    books: Books
 
 
 @dataclass(frozen=True, slots=True)

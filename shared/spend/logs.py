@@ -7,6 +7,7 @@ id; a partition that was packed meanwhile, so that the place is gone, is listed 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ TAIL_ROWS_MAX = 4000
 """Segments since a heartbeat that are read to see what is still open: it beats twice a minute."""
 OPEN_KEY = "~"
 """The place of open attempts: behind every row of their partition."""
+_KEY = re.compile(r"~|[A-Za-z0-9_-]{0,200}")
 
 
 class Place(NamedTuple):
@@ -45,16 +47,22 @@ class Place(NamedTuple):
     def read(cls, text: str) -> Place | None:
         """A place as it is written, None for another text."""
         parts = text.split(".", 2)
-        if len(parts) != 3 or not places.is_day(_day(parts[0])):
+        if len(parts) != 3 or not _KEY.fullmatch(parts[1]):
             return None
-        return cls(*parts)
+        try:
+            day = places.partition_day(parts[0])
+        except ValueError:
+            return None
+        return cls(*parts) if places.is_day(day) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for; None is everything. `request_id` may be the id of a request, a call or an attempt."""
+    """What is asked for; None is everything. `key` is a key's id or alias; `request_id` may be the id of a request, a
+    call or an attempt."""
 
     key_id: str | None = None
+    key: str | None = None
     model: str | None = None
     tag: str | None = None
     status: Status | None = None
@@ -65,6 +73,7 @@ class Wanted:
             return False
         return (
             self.key_id in (None, entry.key_id)
+            and self.key in (None, entry.key_id, entry.key_alias or None)
             and self.model in (None, entry.model)
             and self.status in (None, entry.status)
             and (self.tag is None or self.tag in entry.tags)

@@ -1,0 +1,159 @@
+"""What was spent, over sockets: reports of an empty ledger, of one with calls in it, and of none at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Spillway
+
+OPERATIONS = (
+    "spend_logs",
+    "spend_calculate",
+    "global_spend",
+    "global_spend_keys",
+    "global_spend_models",
+    "global_activity",
+    "user_daily_activity",
+)
+REPORTS = (
+    "/spend/logs",
+    "/global/spend",
+    "/global/spend/keys",
+    "/global/spend/models",
+    "/global/activity",
+    "/user/daily/activity",
+)
+CONFIG = """
+model_list:
+  - model_name: gpt-4o
+    litellm_params: {model: azure/gpt-4o, api_base: $SIM/east, api_key: sim-key-east, order: 1}
+    model_info: {id: east-gpt-4o, base_model: gpt-4o, mode: chat}
+  - model_name: gpt-4o
+    litellm_params: {model: azure/gpt-4o, api_base: $SIM/west, api_key: sim-key-west, order: 2,
+      input_cost_per_token: 0.00001, output_cost_per_token: 0.00004}
+    model_info: {id: west-gpt-4o, mode: chat}
+  - model_name: embed
+    litellm_params: {model: azure/text-embedding-3-small, api_base: $SIM/east, api_key: sim-key-east}
+    model_info: {base_model: text-embedding-3-small, mode: embedding}
+  - model_name: voice
+    litellm_params: {model: azure/tts, api_base: $SIM/east, api_key: sim-key-east}
+    model_info: {base_model: tts}
+  - model_name: unknown
+    litellm_params: {model: azure/o4-mini, api_base: $SIM/east, api_key: sim-key-east}
+    model_info: {base_model: nobody-knows}
+"""
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": "gpt-4o-2024-08-06",
+    "choices": [],
+    "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 400}},
+}
+
+
+@pytest.mark.parametrize("path", REPORTS)
+def test_a_report_of_nothing_is_an_empty_one(spillway: Spillway, azurite: str, path: str) -> None:
+    run = spillway(CONFIG, AzureWebJobsStorage=azurite)
+    answer = run.http.get(path, params={"start_date": "2024-01-01", "end_date": "2024-01-10"})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (
+        told == []
+        or told.get("spend") == 0
+        or told.get("data") == []
+        or not any(told.get(name) for name in ("daily_data", "results", "sum_api_requests"))
+    )
+    table = run.http.get(path, headers={"accept": "text/csv"}, params={"end_date": "2024-01-10"})
+    assert table.headers["content-type"].startswith("text/csv")
+    assert table.text.endswith("\r\n")
+
+
+@pytest.mark.parametrize("path", REPORTS)
+def test_a_day_that_is_none_is_refused(spillway: Spillway, azurite: str, path: str) -> None:
+    run = spillway(CONFIG, AzureWebJobsStorage=azurite)
+    refused = run.http.get(path, params={"start_date": "yesterday"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "start_date"
+    assert "2026-07-31" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", REPORTS)
+def test_without_storage_a_report_says_so(spillway: Spillway, path: str) -> None:
+    answer = spillway(CONFIG).http.get(path)
+    assert answer.status_code == 503
+    assert answer.headers["x-should-retry"] == "false"
+    assert "no storage account" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", [*REPORTS, "/spend/calculate"])
+def test_no_report_is_open(spillway: Spillway, path: str) -> None:
+    run = spillway(CONFIG)
+    method = "POST" if path.endswith("calculate") else "GET"
+    assert httpx.request(method, run.url + path).status_code == 401
+    assert run.http.request(method, path, headers={"authorization": "Bearer sk-other"}).status_code == 401
+
+
+def calculated(spillway: Spillway, **body: Any) -> dict[str, Any]:
+    answer = spillway(CONFIG).http.post("/spend/calculate", json=body)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_an_answer_is_priced_by_the_deployment_and_not_by_its_own_model(spillway: Spillway) -> None:
+    told = calculated(spillway, model="gpt-4o", completion_response={**ANSWER, "model": "gpt-4"})
+    east, west = told["deployments"]
+    assert (east["model_id"], east["cost"]) == ("east-gpt-4o", 0.003)
+    assert (west["model_id"], west["price_source"]) == ("west-gpt-4o", "deployment+config")
+    assert told["cost"] == west["cost"] == pytest.approx(0.014 - 400 * (0.00001 - 0.00000125))
+    assert told["usage"]["prompt_tokens_details"] == {"cached_tokens": 400}
+
+
+def test_a_request_is_priced_without_its_answer_and_with_the_longest(spillway: Spillway) -> None:
+    messages = [{"role": "user", "content": "How high is the dam?"}]
+    told = calculated(spillway, model="gpt-4o", messages=messages, max_tokens=1000)
+    east = told["deployments"][0]
+    assert east["cost"] == pytest.approx(told["usage"]["prompt_tokens"] * 2.5e-6)
+    assert east["max_cost"] == pytest.approx(east["cost"] + 0.01)
+    assert calculated(spillway, model="gpt-4o", messages=messages)["max_cost"] is None
+
+
+def test_other_operations_are_priced_by_what_they_are_billed_by(spillway: Spillway) -> None:
+    spoken = calculated(spillway, model="voice", input="Water!", voice="alloy")
+    assert spoken["usage"]["characters"] == 6
+    assert spoken["cost"] == spoken["max_cost"] == pytest.approx(6 * 15e-6)
+    embedded = calculated(spillway, model="embed", input=["one", "two"])
+    assert embedded["cost"] == embedded["max_cost"] == pytest.approx(embedded["usage"]["prompt_tokens"] * 2.2e-8)
+
+
+def test_what_has_no_price_is_never_free(spillway: Spillway) -> None:
+    told = calculated(spillway, model="unknown", completion_response=ANSWER)
+    assert told["cost"] is None
+    assert told["deployments"][0]["price_source"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({}, 400, "'model'"),
+        ({"model": 7}, 400, "'model'"),
+        ({"model": "gpt-4o"}, 400, "completion_response"),
+        ({"model": "gpt-4o", "messages": "hello"}, 400, "'messages'"),
+        ({"model": "gpt-4o", "completion_response": []}, 400, "'completion_response'"),
+        ({"model": "gpt-4o", "completion_response": {"usage": {}}}, 400, "no usage"),
+        ({"completion_response": ANSWER}, 404, "gpt-4o-2024-08-06"),
+        ({"model": "gpt-9", "messages": []}, 404, "gpt-9"),
+    ],
+)
+def test_what_cannot_be_priced_is_refused(spillway: Spillway, body: dict[str, Any], status: int, says: str) -> None:
+    refused = spillway(CONFIG).http.post("/spend/calculate", json=body)
+    assert (refused.status_code, says in refused.json()["error"]["message"]) == (status, True), refused.text
+
+
+def test_nothing_is_sent_to_calculate(spillway: Spillway) -> None:
+    run = spillway(CONFIG)
+    run.http.post("/spend/calculate", json={"model": "gpt-4o", "completion_response": ANSWER}).raise_for_status()
+    assert run.sim.requests() == []
