@@ -14,9 +14,9 @@ import os
 import random
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-import httpx
 from starlette.requests import Request
 
 from shared.admin.books import Books
@@ -52,6 +52,9 @@ from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entry
 from shared.upstream.signin import SignIns
 from shared.upstream.transport import create_transport
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger("spillway")
 

@@ -19,11 +19,10 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 _TAG_BYTES = 8
 _ID_CHARS_MAX = 2048
@@ -50,6 +49,8 @@ class Sealer:
     def __init__(self, secrets: Sequence[str]) -> None:
         if not secrets:
             raise ValueError("at least one secret is needed to seal ids")
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
         self._keys: dict[bytes, list[AESSIV]] = {}
         for secret in secrets:
             self._keys.setdefault(_version(secret), []).append(AESSIV(_derived(secret)))
@@ -100,6 +101,8 @@ class Sealer:
         # One id, one spelling: base64 has several for the same bytes.
         if _encoded(raw) != encoded:
             return None
+        from cryptography.exceptions import InvalidTag
+
         for key in self._keys.get(raw[:1], ()):
             try:
                 return key.decrypt(raw[1:], [tied])
@@ -157,4 +160,7 @@ def _version(secret: str) -> bytes:
 
 
 def _derived(secret: str) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(algorithm=SHA256(), length=64, salt=None, info=b"spillway ids v1").derive(secret.encode())

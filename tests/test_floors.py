@@ -16,6 +16,7 @@ FLOORS = {
     "operations": 3,
     "admin": 3,
     "plan": 2,
+    "warmup": 3,
     "callers": 2,
     "routing": 2,
     "spend": 2,

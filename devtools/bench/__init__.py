@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from devtools.bench import choosing, routing, speech, streams, transport
+from devtools.bench import choosing, coldstart, routing, speech, streams, transport
 
 
 @click.group(invoke_without_command=True)
@@ -12,6 +12,7 @@ from devtools.bench import choosing, routing, speech, streams, transport
 def main(context: click.Context) -> None:
     """Measure Spillway on this machine; without a command, everything."""
     if context.invoked_subcommand is None:
+        context.invoke(coldstart.main)
         context.invoke(transport.main)
         context.invoke(streams.main)
         context.invoke(speech.main)
@@ -19,6 +20,7 @@ def main(context: click.Context) -> None:
         context.invoke(routing.main, percent=(90, 150))
 
 
+main.add_command(coldstart.main, "coldstart")
 main.add_command(transport.main, "transport")
 main.add_command(streams.main, "streams")
 main.add_command(speech.main, "speech")

@@ -6,9 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.catalog.carried import carried
 from shared.catalog.parameters import apply
@@ -28,6 +26,9 @@ from shared.upstream.content import close_files
 from shared.upstream.deployment import Deployment
 from shared.upstream.ratelimit import route_headers, told
 from shared.usage.usage import Usage
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 

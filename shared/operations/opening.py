@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-
-import httpx
+from typing import TYPE_CHECKING
 
 from shared.errors import StreamBroken, UpstreamFailed, UpstreamNoReply
 from shared.operations.exchange import Exchange
@@ -15,6 +14,9 @@ from shared.operations.operation import EventTranslator
 from shared.routing.attempts import Attempt
 from shared.upstream.sse import EventTooLarge
 from shared.upstream.transport import chunks_of, close, read
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger("spillway")
 

@@ -7,8 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import httpx
+from typing import TYPE_CHECKING
 
 from shared.catalog.carried import NOTHING
 from shared.errors import BadRequest, DeploymentNotFound, SpillwayError, UpstreamMisconfigured, UpstreamUnreachable
@@ -16,6 +15,9 @@ from shared.upstream.answers import error_of, operator_reason
 from shared.upstream.content import Content, request
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import close, create_transport, read, send
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger("spillway")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ def close_files(files: Iterable[FormFile]) -> None:
 
 def request(method: str, url: str, headers: Mapping[str, str], content: Content | None) -> httpx.Request:
     """The request with this content; the content type is written here."""
+    import httpx
+
     if isinstance(content, Form):
         parts: Any = [(one.field, (one.filename, one.file, one.content_type)) for one in content.files]
         return httpx.Request(method, url, headers=headers, data=dict(content.fields), files=parts)

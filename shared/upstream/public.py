@@ -1,18 +1,13 @@
 """Connections to addresses that a caller chose: to the public internet only, checked when they are made.
 
-A name is looked up and its addresses are checked in one step, so that it cannot change in between. What is refused:
-private, loopback, link-local, multicast and reserved addresses, also inside of IPv6 forms that carry an IPv4 address,
-and 168.63.129.16, the public-looking address of Azure's own host agent.
+A name is looked up and its addresses are checked in one step (shared.upstream.resolver), so that it cannot change in
+between. What is refused: private, loopback, link-local, multicast and reserved addresses, also inside of IPv6 forms
+that carry an IPv4 address, and 168.63.129.16, the public-looking address of Azure's own host agent.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import socket
-from collections.abc import Callable
-
-import aiohttp
-import aiohttp.abc
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _AZURE_HOST_AGENT = ipaddress.ip_address("168.63.129.16")
@@ -41,26 +36,6 @@ def is_literal(host: str) -> bool:
         return True
     last = host.rstrip(".").rpartition(".")[2].lower()
     return last.isdigit() or last.startswith("0x")
-
-
-class PublicResolver(aiohttp.abc.AbstractResolver):
-    """Looks names up with `inner` and refuses a name when any of its addresses is not `allowed`."""
-
-    def __init__(self, inner: aiohttp.abc.AbstractResolver, allowed: Callable[[str], bool] = is_public) -> None:
-        self._inner = inner
-        self._allowed = allowed
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[aiohttp.abc.ResolveResult]:
-        """The addresses of `host`. Raises AddressRefused, or OSError when there are none."""
-        found = await self._inner.resolve(host, port, family)
-        if not all(self._allowed(one["host"]) for one in found):
-            raise AddressRefused("the name leads to an address that is not public")
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 def _public(address: IPAddress) -> bool:

@@ -2,7 +2,8 @@
 
 The transport is called with an `httpx.Request` directly, without `httpx.AsyncClient`: on one core and an instant
 upstream that carries about four times the requests (`python -m devtools bench transport`), and redirects, cookies
-and environment proxies, which a gateway must not follow, are not there at all.
+and environment proxies, which a gateway must not follow, are not there at all. The two libraries are imported with the
+first gateway: indexing the app does not wait for them.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import cache
-
-import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
+from typing import TYPE_CHECKING, cast
 
 from shared.errors import (
     BadRequest,
@@ -25,27 +24,26 @@ from shared.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from shared.upstream.public import AddressRefused, PublicResolver
+from shared.upstream.public import AddressRefused
+
+if TYPE_CHECKING:
+    import httpx
 
 IDLE_CONNECTION_S = 30.0
 """Shorter than any balancer's idle limit on the way (4 minutes), so that a pooled socket is rarely found dead."""
 POOL_TIMEOUT_S = 10.0
 REPLY_BYTES_MAX = 64 * 1024 * 1024
 
-_NOTHING_SENT = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-)
-
 
 def create_transport(connections_max: int, *, public_only: bool = False) -> httpx.AsyncBaseTransport:
     """A pool of at most `connections_max` HTTP/1.1 connections. Belongs to the running event loop.
 
-    `public_only`: names that lead to private addresses are refused when a connection is made (shared.upstream.public).
+    `public_only`: names that lead to private addresses are refused on connecting (shared.upstream.resolver).
     """
+    import aiohttp
+    from httpx_aiohttp import AiohttpTransport
+
+    from shared.upstream.resolver import PublicResolver
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -67,7 +65,18 @@ def create_transport(connections_max: int, *, public_only: bool = False) -> http
 @cache
 def _trust() -> ssl.SSLContext:
     """The certificate authorities, which take a tenth of a second to read."""
+    import httpx
+
     return httpx.create_ssl_context()
+
+
+@cache
+def _broken() -> tuple[type[Exception], ...]:
+    """What a connection that fails raises."""
+    import aiohttp
+    import httpx
+
+    return httpx.TransportError, aiohttp.ClientError, OSError
 
 
 async def send(
@@ -85,7 +94,7 @@ async def send(
             return await transport.handle_async_request(request)
     except TimeoutError as error:
         raise UpstreamTimeout(f"The model did not begin to answer within {first_byte_s:g} seconds.") from error
-    except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+    except _broken() as error:
         raise _named(error) from error
 
 
@@ -114,29 +123,35 @@ async def read(response: httpx.Response, *, idle_s: float, bytes_max: int = REPL
 
 async def chunks_of(response: httpx.Response) -> AsyncIterator[bytes]:
     """The body as it arrives. Raises StreamBroken when the connection ends before the body does."""
-    stream = response.stream
-    assert isinstance(stream, httpx.AsyncByteStream)
     try:
-        async for chunk in stream:
+        async for chunk in cast("httpx.AsyncByteStream", response.stream):
             yield chunk
-    except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+    except _broken() as error:
         raise StreamBroken("The connection to the model broke before the answer ended.") from error
 
 
 async def close(response: httpx.Response) -> None:
     """Lets the connection go: back to the pool when the body was read to its end, closed otherwise. Never raises."""
-    try:
+    with suppress(RuntimeError, *_broken()):
         await response.aclose()
-    except (httpx.TransportError, aiohttp.ClientError, OSError, RuntimeError):
-        return
 
 
 def _named(error: Exception) -> SpillwayError:
     """httpx-aiohttp calls every aiohttp connection error a connect timeout; the cause tells what was sent."""
+    import aiohttp
+    import httpx
+
+    nothing_sent = (
+        aiohttp.ClientConnectorError,
+        aiohttp.ConnectionTimeoutError,
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+    )
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientConnectorError) and isinstance(cause.os_error, AddressRefused):
         return BadRequest("This `api_base` is not accepted here.", param="api_base", code="invalid_value")
     # httpx-aiohttp's own class says less than aiohttp's; any other transport's class says it all.
-    if isinstance(cause if isinstance(cause, aiohttp.ClientError) else error, _NOTHING_SENT):
+    if isinstance(cause if isinstance(cause, aiohttp.ClientError) else error, nothing_sent):
         return UpstreamUnreachable("The model's deployment could not be reached.")
     return UpstreamNoReply("The connection to the model broke before it answered.")

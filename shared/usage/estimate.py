@@ -7,7 +7,6 @@ Chinese. The figures are rounded towards more tokens.
 from __future__ import annotations
 
 import math
-import wave
 from typing import IO, Any
 
 _ASCII = 1 / 4
@@ -71,6 +70,8 @@ def response_output_tokens(payload: dict[str, Any]) -> int:
 
 def audio_seconds(file: IO[bytes], bytes_count: int) -> float:
     """Seconds of an audio file: from a WAV header, else as MP3 of 128 kbit/s. The file is left rewound."""
+    import wave
+
     file.seek(0)
     try:
         with wave.open(file, "rb") as audio:

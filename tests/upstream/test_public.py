@@ -9,7 +9,8 @@ import pytest
 
 from shared.errors import BadRequest, UpstreamUnreachable
 from shared.upstream import transport
-from shared.upstream.public import AddressRefused, PublicResolver, is_literal, is_public
+from shared.upstream.public import AddressRefused, is_literal, is_public
+from shared.upstream.resolver import PublicResolver
 
 PUBLIC = ["8.8.8.8", "20.42.0.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 REFUSED = [

@@ -1,0 +1,104 @@
+"""The import of the app in a fresh process: seconds and memory, the first time and once everything is compiled.
+
+`import litellm` is measured beside it where it is installed. `first` has an empty cache of compiled modules, as a
+package deployed without `__pycache__` has on every start; `warm` is the best of several runs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import click
+
+from devtools.bench.processes import ROOT
+
+_PROBE = """
+import json, sys, time
+from pathlib import Path
+wall, cpu = time.perf_counter(), time.process_time()
+{code}
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+rss = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS:"))
+print(json.dumps([wall, cpu, int(rss.split()[1]) * 1024 / 1e6, len(sys.modules)]))
+"""
+_CATALOG = """
+from shared.catalog import capabilities, prices
+wall, cpu = time.perf_counter(), time.process_time()
+prices.models(), capabilities.rows()
+"""
+CASES = {
+    "import function_app": "from shared import warmup; warmup.start = lambda plan: None; import function_app",
+    "  and what its first call needs": "import function_app; function_app.loading.join()",
+    "import azure.functions and the HTTP extension": "import azure.functions, azurefunctions.extensions.http.fastapi",
+    "import litellm": "import litellm",
+}
+"""The third is what the platform asks of any app that streams."""
+_ENVIRON = {
+    "SPILLWAY_CONFIG": "config.yaml",
+    "SPILLWAY_MASTER_KEY": "sk-bench",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One fresh process. `rss_mb` is in MB of 1,000,000 bytes."""
+
+    wall_s: float
+    cpu_s: float
+    rss_mb: float
+    modules: int
+
+
+@click.command()
+@click.option("--runs", default=5, show_default=True, help="Warm runs, the fastest of which counts.")
+@click.option("--wall-s-max", default=0.0, help="Fail when the warm import of function_app takes longer.")
+@click.option("--rss-mb-max", default=0.0, help="Fail when it takes more memory.")
+def main(runs: int, wall_s_max: float, rss_mb_max: float) -> None:
+    """The app's import, cold and warm, beside litellm's."""
+    print(f"{'':46}{'first':>8}{'warm':>8}{'warm CPU':>10}{'RSS':>9}{'modules':>9}")
+    own: Start | None = None
+    for name, code in CASES.items():
+        if name == "import litellm" and importlib.util.find_spec("litellm") is None:
+            print(f"{name:46}not installed here: pip install litellm beside Spillway to compare")
+            continue
+        first, warm = measured(code, runs)
+        own = own or warm
+        print(
+            f"{name:46}{first.wall_s:6.2f} s{warm.wall_s:6.2f} s{warm.cpu_s:8.2f} s{warm.rss_mb:6.0f} MB"
+            f"{warm.modules:9,}"
+        )
+    catalog = measured(_CATALOG, runs)[1]
+    print(f"reading prices and capabilities: {catalog.wall_s * 1000:.1f} ms")
+    assert own is not None
+    if (wall_s_max and own.wall_s > wall_s_max) or (rss_mb_max and own.rss_mb > rss_mb_max):
+        raise SystemExit(1)
+
+
+def measured(code: str, runs: int) -> tuple[Start, Start]:
+    """The first start, when nothing is compiled, and the fastest of `runs` later ones."""
+    with tempfile.TemporaryDirectory() as compiled:
+        environ = {**os.environ, **_ENVIRON, "PYTHONPYCACHEPREFIX": compiled}
+        first = _start(code, environ)
+        warm = [_start(code, environ) for _ in range(runs)]
+    return first, min(warm, key=lambda one: one.wall_s)
+
+
+def _start(code: str, environ: Mapping[str, str]) -> Start:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE.format(code=code)],
+        cwd=ROOT,
+        env=environ,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return Start(*json.loads(done.stdout.splitlines()[-1]))
