@@ -19,7 +19,7 @@ FIND_OLDEST = is() { "$$1" -c "import sys; sys.exit(sys.version_info[:2] != (3, 
 	for p in python3.11 "$(PYENV_VERSIONS)"/3.11*/bin/python3.11 python3 "$$(uv python find 3.11 2>/dev/null)"; do \
 	  if is "$$p"; then command -v "$$p"; exit 0; fi; done; exit 1
 
-.PHONY: help setup run test test-oldest check requirements docs prices bench clean oldest-found
+.PHONY: help setup run test test-oldest check requirements docs prices bench bench-peers clean oldest-found
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -62,8 +62,13 @@ prices: setup ## Regenerate the price book from its tables
 bench: setup ## Measure Spillway on this machine
 	@$(PYTHON) -m devtools bench $(ARGS)
 
+bench-peers: ## Install LiteLLM's proxy and Portkey's gateway into .peers, to be measured beside Spillway
+	@python3 -m venv .peers/litellm
+	@.peers/litellm/bin/pip install --quiet --disable-pip-version-check "litellm[proxy]"
+	@npm install --silent --no-audit --no-fund --prefix .peers @portkey-ai/gateway
+
 clean: ## Remove everything that the other commands made
-	rm -rf .venv .venv-3.11 node_modules .spillway .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf .venv .venv-3.11 .peers node_modules .spillway .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 
 .venv/.installed: requirements.txt requirements-dev.txt
 	@test -x $(PYTHON) || { \

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import click
 
-from devtools.bench import choosing, coldstart, routing, speech, streams, transport
+BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
+    "speed": ("devtools.bench.speed.main", {"write": True}),
+    "coldstart": ("devtools.bench.coldstart", {}),
+    "transport": ("devtools.bench.transport", {}),
+    "streams": ("devtools.bench.streams", {}),
+    "speech": ("devtools.bench.speech", {}),
+    "choosing": ("devtools.bench.choosing", {}),
+    "routing": ("devtools.bench.routing", {"percent": (90, 150)}),
+}
+"""Each bench: the module whose `main` it is, and what it is called with when all are run, in this order."""
 
 
-@click.group(invoke_without_command=True)
+def _command(name: str) -> click.Command:
+    command = importlib.import_module(BENCHES[name][0]).main
+    assert isinstance(command, click.Command)
+    return command
+
+
+class Benches(click.Group):
+    """A group that imports a bench when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(BENCHES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _command(cmd_name) if cmd_name in BENCHES else None
+
+
+@click.group(cls=Benches, invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Measure Spillway on this machine; without a command, everything."""
     if context.invoked_subcommand is None:
-        context.invoke(coldstart.main)
-        context.invoke(transport.main)
-        context.invoke(streams.main)
-        context.invoke(speech.main)
-        context.invoke(choosing.main)
-        context.invoke(routing.main, percent=(90, 150))
-
-
-main.add_command(coldstart.main, "coldstart")
-main.add_command(transport.main, "transport")
-main.add_command(streams.main, "streams")
-main.add_command(speech.main, "speech")
-main.add_command(routing.main, "routing")
-main.add_command(choosing.main, "choosing")
+        for name, (_, arguments) in BENCHES.items():
+            context.invoke(_command(name), **arguments)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,13 +23,20 @@ def pin(core: int) -> None:
 
 
 @contextmanager
-def running(core: int, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """`python ARGUMENTS` on `core`; killed at the end of the block."""
+def running(
+    core: int,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    program: Sequence[str] = (sys.executable,),
+    quiet: bool = False,
+) -> Iterator[subprocess.Popen[str]]:
+    """`python ARGUMENTS` (or `program`) on `core`; killed at the end of the block. `quiet`: nothing it says is read."""
     process = subprocess.Popen(
-        [sys.executable, *arguments],
+        [*program, *arguments],
         cwd=ROOT,
         env={**os.environ, **(environ or {})},
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
+        stderr=subprocess.DEVNULL if quiet else None,
         text=True,
     )
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
@@ -57,7 +64,7 @@ def simulator() -> Iterator[str]:
     """The simulated Azure; yields its URL."""
     port = _free_port()
     with running(LOAD_CORE, "-m", "devtools", "simulator", "--port", str(port)) as process:
-        _wait_until_open(process, port)
+        wait_until_open(process, port)
         yield f"http://127.0.0.1:{port}"
 
 
@@ -69,7 +76,7 @@ def gateway(config: str, folder: Path, **environ: str) -> Iterator[tuple[str, in
     port = _free_port()
     environ |= {"SPILLWAY_CONFIG": str(path), "SPILLWAY_MASTER_KEY": "sk-bench", "SPILLWAY_ALLOW_ANONYMOUS": "false"}
     with running(GATEWAY_CORE, "-m", "devtools", "host", "--port", str(port), environ=environ) as process:
-        _wait_until_open(process, port)
+        wait_until_open(process, port)
         yield f"http://127.0.0.1:{port}", process.pid
 
 
@@ -79,8 +86,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_open(process: subprocess.Popen[str], port: int) -> None:
-    deadline = time.monotonic() + START_S
+def wait_until_open(process: subprocess.Popen[str], port: int, seconds: float = START_S) -> None:
+    """Returns when something listens on the port. Raises RuntimeError."""
+    deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:

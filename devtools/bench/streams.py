@@ -10,6 +10,7 @@ import re
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from devtools.bench.processes import LOAD_CORE, gateway, memory_mb, pin, upstrea
 
 _STAMP = re.compile(rb'"content":"(\d+)@(\d+) "')
 _BODY = b'{"model":"bench","stream":true,"messages":[{"role":"user","content":"Hello."}]}'
+_HEADERS = {"authorization": "Bearer sk-bench"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class Seen:
 def main(streams: int, chunks: int, first_ms: float, delay_ms: float, calm: int) -> None:
     """First-byte delay, and many concurrent streams with the memory they take."""
     with tempfile.TemporaryDirectory() as folder, upstream(first_ms=first_ms, chunks=5) as port:
-        direct = uvloop.run(_measure(f"http://127.0.0.1:{port}/openai/v1", calm, 1, 5))
+        direct = uvloop.run(measure(f"http://127.0.0.1:{port}/openai/v1", calm, 1, 5))
         with gateway(_config(port), Path(folder)) as (url, _):
-            through = uvloop.run(_measure(f"{url}/v1", calm, 1, 5))
+            through = uvloop.run(measure(f"{url}/v1", calm, 1, 5))
     _report(f"first byte, one stream at a time, x{calm}, straight to the upstream", direct)
     _report(f"first byte, one stream at a time, x{calm}, through Spillway", through)
     with (
@@ -61,7 +63,7 @@ def main(streams: int, chunks: int, first_ms: float, delay_ms: float, calm: int)
 
 
 async def _crowd(url: str, streams: int, chunks: int, pid: int) -> tuple[list[Seen], float]:
-    work = asyncio.create_task(_measure(url, streams, streams, chunks))
+    work = asyncio.create_task(measure(url, streams, streams, chunks))
     peak = 0.0
     while not work.done():
         peak = max(peak, memory_mb(pid))
@@ -69,20 +71,22 @@ async def _crowd(url: str, streams: int, chunks: int, pid: int) -> tuple[list[Se
     return work.result(), peak
 
 
-async def _measure(url: str, streams: int, concurrency: int, chunks: int) -> list[Seen]:
+async def measure(
+    url: str, streams: int, concurrency: int, chunks: int, headers: Mapping[str, str] = _HEADERS
+) -> list[Seen]:
     pin(LOAD_CORE)
     gate = asyncio.Semaphore(concurrency)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
 
         async def one() -> Seen:
             async with gate:
-                return await _read(session, url, chunks)
+                return await _read(session, url, chunks, headers)
 
         return list(await asyncio.gather(*(one() for _ in range(streams))))
 
 
-async def _read(session: aiohttp.ClientSession, url: str, chunks: int) -> Seen:
-    headers = {"authorization": "Bearer sk-bench", "content-type": "application/json"}
+async def _read(session: aiohttp.ClientSession, url: str, chunks: int, headers: Mapping[str, str]) -> Seen:
+    headers = {**headers, "content-type": "application/json"}
     text, first_ms = b"", -1.0
     async with session.post(f"{url}/chat/completions", data=_BODY, headers=headers) as response:
         async for part in response.content.iter_any():

@@ -1,4 +1,4 @@
-"""An upstream that costs next to nothing: fixed chat answers over a bare asyncio protocol, so that it never limits.
+"""An upstream that costs next to nothing: fixed answers over a bare asyncio protocol, so that it never limits.
 
 A stream's chunks are numbered, and each carries the system's monotonic clock in nanoseconds, read when it was
 written: a reader on the same machine sees how long it travelled.
@@ -7,6 +7,7 @@ written: a reader on the same machine sees how long it travelled.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from dataclasses import dataclass
@@ -27,16 +28,26 @@ _ANSWER = json.dumps(
         "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
     }
 ).encode()
-_BUFFERED = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_ANSWER)
-) + _ANSWER
+_WHOLE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+_VECTOR = base64.b64encode(bytes(range(256)) * 24).decode()
+_EMBEDDINGS = json.dumps(
+    {
+        "object": "list",
+        "data": [{"object": "embedding", "index": number, "embedding": _VECTOR} for number in range(100)],
+        "model": "text-embedding-3-small",
+        "usage": {"prompt_tokens": 800, "total_tokens": 800},
+    }
+).encode()
+"""A hundred vectors of 1,536 numbers, as base64, which is what OpenAI's SDK asks for."""
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_CHAT = _WHOLE_HEAD % len(_ANSWER) + _ANSWER
+_VECTORS = _WHOLE_HEAD % len(_EMBEDDINGS) + _EMBEDDINGS
 _HEAD = '{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1,"model":"gpt-4o"'
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a stream goes: milliseconds until its first byte, number of chunks, milliseconds between them."""
+    """Milliseconds until an answer's first byte; for a stream also its number of chunks, milliseconds between them."""
 
     first_ms: float = 0.0
     chunks: int = 200
@@ -73,8 +84,16 @@ class Upstream(asyncio.Protocol):
         assert self._transport is not None
         if b'"stream":true' in body:
             self._writing = asyncio.get_running_loop().create_task(self._stream(self._transport))
+            return
+        answer = _VECTORS if b"/embeddings" in head[: head.index(b"\r\n")] else _CHAT
+        if self._pace.first_ms:
+            asyncio.get_running_loop().call_later(self._pace.first_ms / 1000, self._answer, answer)
         else:
-            self._transport.write(_BUFFERED)
+            self._transport.write(answer)
+
+    def _answer(self, answer: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answer)
 
     async def _stream(self, transport: asyncio.Transport) -> None:
         pace = self._pace
