@@ -15,6 +15,7 @@ FLOORS = {
     "gateway": GATEWAY_FLOOR,
     "operations": 3,
     "admin": 3,
+    "batches": 3,
     "plan": 2,
     "warmup": 3,
     "callers": 2,

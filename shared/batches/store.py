@@ -1,0 +1,156 @@
+"""The rows of batches, in table `spillwaybatches`.
+
+    batch_{owner}        {newest first}         the document of a batch
+    open                 {name}                 batches that are not over, and what each has enqueued where
+    quotas               {deployment}           what Azure told of a deployment's enqueued-token quota
+    asked_{name}         {shard}-{attempt}…     which requests an upload carries, in their order
+    picked_{name}        {shard}                which lines of a range a repair is about
+    keys_{owner}         {hash}                 Idempotency-Key of a batch that was created
+
+The entry of `open` is written before the batch, and removed when nothing of it is left anywhere: a timer that finds
+none has nothing to do, which costs it one request.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from shared.batches.document import Batch, claims, decoded, encoded
+from shared.batches.lines import Asked
+from shared.errors import StorageFailed
+from shared.files.identity import BATCH, Place, place_of
+from shared.spend import records
+from shared.storage.tables import PAGE_ROWS_MAX, Row, Table, Value
+
+TABLE = "spillwaybatches"
+OPEN, QUOTAS = "open", "quotas"
+OPEN_MAX = 1000
+"""Batches that a run of the timer looks at."""
+ASKED_ROWS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An entry of `open`: the batch's id, and the tokens it has enqueued at each deployment."""
+
+    id: str
+    claims: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is known of a deployment: its quota, None while unknown, and until when Azure is not to be asked again."""
+
+    limit: int | None = None
+    free_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Lines of a range: bit n stands for line `first + n`."""
+
+    first: int
+    bits: bytes
+
+    def has(self, line: int) -> bool:
+        at = line - self.first
+        return 0 <= at < len(self.bits) * 8 and bool(self.bits[at >> 3] >> (at & 7) & 1)
+
+
+class BatchStore:
+    """Reads and writes them. Every method raises StorageFailed and may be repeated."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    async def create(self, batch: Batch) -> None:
+        """Writes a new batch. Its id is given once, so one that is there is this one."""
+        await self.note(batch)
+        await self.table.insert(_row(batch))
+
+    async def load(self, batch_id: str) -> tuple[Batch, str] | None:
+        """A batch and its ETag."""
+        place = place_of(BATCH, batch_id)
+        row = None if place is None else await self.table.get(place.partition, place.key)
+        return None if row is None else (batch_of(row), row.etag)
+
+    async def save(self, batch: Batch, etag: str) -> str | None:
+        """Writes a batch in place of the one with this ETag, and gives its new one; None when that was changed."""
+        return await self.table.swap(_row(batch), etag)
+
+    async def note(self, batch: Batch) -> None:
+        """Writes what the batch has enqueued."""
+        claimed = orjson.dumps(claims(batch)).decode()
+        await self.table.put(Row(OPEN, batch.name, {"id": batch.id, "claims": claimed}))
+
+    async def open(self) -> list[Opened]:
+        """The batches that are not over, the oldest first."""
+        rows = await self.table.rows(OPEN, OPEN_MAX)
+        return [Opened(str(row.properties["id"]), orjson.loads(str(row.properties["claims"]))) for row in rows]
+
+    async def forget(self, name: str) -> None:
+        """The batch of that name is over: what helped to run it is removed."""
+        for partition in (f"asked_{name}", f"picked_{name}"):
+            while rows := await self.table.rows(partition, PAGE_ROWS_MAX):
+                await self.table.remove_all(partition, [row.key for row in rows])
+                if len(rows) < PAGE_ROWS_MAX:
+                    break
+        await self.table.remove(OPEN, name)
+
+    async def quotas(self) -> dict[str, Quota]:
+        """What is known of deployments, by their ids."""
+        rows = await self.table.rows(QUOTAS, PAGE_ROWS_MAX)
+        return {row.key: Quota(int(row.properties["limit"]) or None, float(row.properties["free_at"])) for row in rows}
+
+    async def learn(self, deployment: str, quota: Quota) -> None:
+        """Keeps what Azure told."""
+        await self.table.put(Row(QUOTAS, deployment, {"limit": quota.limit or 0, "free_at": float(quota.free_at)}))
+
+    async def put_asked(self, name: str, upload: str, asked: Sequence[tuple[str, int, int]]) -> None:
+        """Keeps which requests an upload carries: the custom_id, the line and the tokens of each."""
+        for number, payload in enumerate(records.packed(asked)):
+            key = f"{upload}-{number:04d}"
+            count: dict[str, Value] = {"count": len(asked)}
+            await self.table.put(Row(f"asked_{name}", key, count | records.properties(payload)))
+
+    async def asked(self, name: str, upload: str) -> list[tuple[int, Asked]]:
+        """Which requests an upload carries, each with its line. Raises StorageFailed when not all are there."""
+        rows = await self.table.rows(f"asked_{name}", ASKED_ROWS_MAX, after=f"{upload}-", before=f"{upload}.")
+        found = [one for row in rows for one in records.unpacked(records.payload_of(row))]
+        if not rows or len(found) != rows[0].properties["count"]:
+            raise StorageFailed("What a shard was asked is not there.")
+        return [(line, Asked(custom_id, tokens)) for custom_id, line, tokens in found]
+
+    async def put_picked(self, name: str, key: str, picked: Picked) -> None:
+        """Keeps which lines a repair is about."""
+        properties: dict[str, Value] = {"first": picked.first, "bits": zlib.compress(picked.bits, 1)}
+        await self.table.put(Row(f"picked_{name}", key, properties))
+
+    async def picked(self, name: str, key: str) -> Picked:
+        """Which lines a repair is about."""
+        row = await self.table.get(f"picked_{name}", key)
+        if row is None:
+            raise StorageFailed("The lines of a repair are not there.")
+        bits: Any = row.properties["bits"]
+        return Picked(int(row.properties["first"]), zlib.decompress(bits))
+
+    async def close(self) -> None:
+        """Lets the storage account's connections go."""
+        await self.table.close()
+
+
+def batch_of(row: Row) -> Batch:
+    """The batch of a row."""
+    return decoded(records.payload_of(row))
+
+
+def _row(batch: Batch) -> Row:
+    place = place_of(BATCH, batch.id)
+    assert isinstance(place, Place)
+    told: dict[str, Value] = {"id": batch.id, "owner": batch.owner, "state": batch.state}
+    return Row(place.partition, place.key, told | records.properties(encoded(batch)))

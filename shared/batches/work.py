@@ -1,0 +1,106 @@
+"""One batch in the hands of one worker, and what a worker has to work with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from shared.batches.document import Batch, claims
+from shared.batches.machine import LEASE_S, held, settled
+from shared.batches.store import BatchStore, Quota
+from shared.batches.upstream import Resources
+from shared.files.store import FileStore
+from shared.storage.tables import Table
+from shared.supervisor import Supervisor
+from shared.upstream.deployment import Deployment
+
+T = TypeVar("T")
+
+HEAVY_MAX = 2
+"""Uploads and downloads of one instance at once; each holds some 40 MB."""
+
+
+class Fleet(Protocol):
+    """The deployments that serve batches."""
+
+    def of(self, model: str) -> list[Deployment]:
+        """Those of a model, perhaps none."""
+
+    def known(self, model: str, deployment: str) -> Deployment | None:
+        """The one with this id, None when it is no longer configured."""
+
+
+class Lost(Exception):
+    """Another worker has taken the batch over, or its caller cancelled it: what was seen meanwhile is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a worker has. `ledger` is the table of the ledger, `worker` its own name. Belongs to the event loop."""
+
+    store: BatchStore
+    files: FileStore
+    resources: Resources
+    fleet: Fleet
+    ledger: Table
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    supervisor: Supervisor
+    worker: str
+    heavy: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HEAVY_MAX))
+    quotas: dict[str, Quota] = field(default_factory=dict)
+
+    async def learn(self, deployment: str, limit: int | None, free_at: float = 0.0) -> None:
+        """Keeps what Azure told of a quota, where it is news. Raises StorageFailed."""
+        known = self.quotas.get(deployment, Quota())
+        news = Quota(limit or known.limit, free_at)
+        if news != known:
+            self.quotas[deployment] = news
+            await self.store.learn(deployment, news)
+
+
+class Work:
+    """A batch that is worked on. `batch` may be ahead of what is stored; `save` stores it."""
+
+    def __init__(self, means: Means, batch: Batch, etag: str) -> None:
+        self.batch = batch
+        self.means = means
+        self._etag = etag
+        self._noted = claims(batch)
+        self._held = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what is stored says that this worker has the batch."""
+        return self._held
+
+    async def save(self, batch: Batch) -> None:
+        """Stores what has become of the batch, with what follows. Raises Lost or StorageFailed."""
+        now = self.means.clock()
+        batch = settled(batch, now)
+        if batch.holder == self.means.worker:
+            batch = held(batch, now)
+        etag = await self.means.store.save(batch, self._etag)
+        if etag is None:
+            raise Lost
+        self.batch, self._etag, self._held = batch, etag, bool(batch.holder)
+        claimed = claims(batch)
+        if claimed != self._noted and not batch.tidy:
+            await self.means.store.note(batch)
+            self._noted = claimed
+
+    async def keeping(self, effect: Awaitable[T]) -> T:
+        """What `effect` gives; meanwhile the batch is held. Raises what it raises, and Lost."""
+        task = asyncio.ensure_future(effect)
+        try:
+            while True:
+                done, _ = await asyncio.wait({task}, timeout=LEASE_S / 3)
+                if done:
+                    return task.result()
+                await self.save(self.batch)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
