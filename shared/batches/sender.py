@@ -25,7 +25,6 @@ from shared.errors import (
     Unavailable,
     UpstreamMisconfigured,
 )
-from shared.routing.selection import order_of
 from shared.upstream.deployment import Deployment
 
 log = logging.getLogger("spillway")
@@ -74,7 +73,7 @@ class Sender:
         for one in deployments:
             known = means.quotas.get(one.id)
             limit, free_at = (None, 0.0) if known is None else (known.limit, known.free_at)
-            seats.append(Seat(one.id, one.label, limit, enqueued.get(one.id, 0), free_at, order_of(one)))
+            seats.append(Seat(one.id, one.label, limit, enqueued.get(one.id, 0), free_at, one.tier))
         return seats
 
     async def _upload(self, work: Work, key: str, deployment: Deployment, tokens: int | None) -> None:
