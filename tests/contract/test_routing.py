@@ -344,7 +344,7 @@ def test_the_router_explains_a_call_that_is_bound_to_its_resource(spillway: Spil
             settings="enable_tag_filtering: true",
         )
     )
-    spoken = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+    spoken: dict[str, Any] = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
     first = run.chat(tags=["paid"], **spoken)
     where = served_by(first)
     messages = [
