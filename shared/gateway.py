@@ -14,7 +14,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
@@ -25,6 +25,7 @@ from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.ids import CallIds, instance_id
 from shared.operations import buffered, speech, streamed
+from shared.operations.accounting import Account, LateSettle
 from shared.operations.background import TABLE, Background
 from shared.operations.connection import ClientConnection
 from shared.operations.context import Context, Parts
@@ -43,8 +44,10 @@ from shared.routing import peers
 from shared.routing.peers import Peers
 from shared.routing.router import Router
 from shared.seal import Seal, Sealer, tag
+from shared.spend.ledger import Ledger, Mode
 from shared.spend.places import LEDGER_TABLE, SPEND_TABLE
-from shared.storage.tables import AzureTable
+from shared.storage.account import Account as StorageAccount
+from shared.storage.tables import AzureTable, Table
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_refused
 from shared.upstream.client import UpstreamClient
@@ -60,10 +63,12 @@ log = logging.getLogger("spillway")
 
 TASKS_PER_CALL_MAX = 6
 """Its client's watch, its opening or work, a drain, a keep-alive, the tail of its stream, a recording."""
+FLUSH_S = 2.0
+"""An end in good order waits so long for the ledger."""
 
 
 class Gateway:
-    """The parts of one event loop, wired. `transport` is replaced by a function in tests."""
+    """The parts of one event loop, wired. Tests replace `transport` by a function, and tables by some in memory."""
 
     def __init__(
         self,
@@ -72,8 +77,10 @@ class Gateway:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        make_table: Callable[[StorageAccount, str], Table] = AzureTable,
     ) -> None:
         config, settings = plan.config, plan.settings
+        self._clock = clock
         self.config = config
         self.settings = settings
         self.supervisor = Supervisor(TASKS_PER_CALL_MAX * settings.calls_max + 1000)
@@ -87,6 +94,21 @@ class Gateway:
         self.router = Router(config, self._deployment, time.monotonic, random.random)
         self.call_ids = CallIds(instance_id(random_bytes), clock)
         self.spellings = Spellings(OPERATIONS)
+        account = plan.storage
+
+        def table(name: str) -> Table | None:
+            return None if account is None else make_table(account, name)
+
+        self.books = Books(table(LEDGER_TABLE), table(SPEND_TABLE), clock)
+        self.ledger = Ledger(
+            self.books.ledger,
+            self.books.spend,
+            self.call_ids.instance,
+            self.supervisor,
+            clock,
+            mode=cast(Mode, settings.ledger),
+            interval_s=settings.ledger_interval_ms / 1000,
+        )
         self.health = Health(
             self.router.every_deployment,
             self.router.group,
@@ -94,13 +116,13 @@ class Gateway:
             self.upstream,
             self.supervisor,
             self.call_ids.next,
+            lambda asked, free: Account(self.ledger, asked, clock, free=free),
             lambda: self.router.blind(),
         )
         retention_days = config.general_settings.speech_retention_days
         self.speech = SpeechStore(container(plan.storage), self.supervisor, clock, retention_days, random_bytes)
-        jobs = AzureTable(plan.storage, TABLE) if plan.storage is not None else None
-        self.background = Background(jobs, self.supervisor, clock)
-        usage = AzureTable(plan.storage, peers.TABLE) if plan.storage is not None else None
+        self.background = Background(table(TABLE), self.supervisor, clock)
+        usage = table(peers.TABLE)
         self.peers = None if usage is None else Peers(usage, self.router, self.call_ids.instance, clock)
         self._sharing = False
         self._intake = Intake(
@@ -110,10 +132,11 @@ class Gateway:
             self.upstream,
             self.supervisor,
             self.background,
+            self.ledger,
+            clock,
             self._seal,
             self._release,
         )
-        self.books = _books(plan, clock)
         self._parts = Parts(self.router, self.health, self.speech, self.books)
         self._under_way = 0
 
@@ -128,10 +151,12 @@ class Gateway:
 
     async def settle_background(self) -> None:
         """Records background responses that have ended; for the timer. Raises StorageFailed."""
-        await self.background.sweep(ResponsePoll(self.router, self.upstream, self.call_ids.next))
+        poll = ResponsePoll(self.router, self.upstream, self.call_ids.next)
+        await self.background.sweep(poll, LateSettle(self.ledger, poll.price, self._clock))
 
     async def close(self) -> None:
         """Ends everything that runs; for hosts and tests that end in good order."""
+        await self.ledger.flush(FLUSH_S)
         await self.supervisor.close()
         await self.upstream.close()
         await self.sign_ins.close()
@@ -261,12 +286,6 @@ async def close_current() -> None:
     gateway = _gateways.pop(asyncio.get_running_loop(), None)
     if gateway is not None:
         await gateway.close()
-
-
-def _books(plan: Plan, clock: Callable[[], float]) -> Books:
-    if plan.storage is None:
-        return Books(None, None, clock)
-    return Books(AzureTable(plan.storage, LEDGER_TABLE), AzureTable(plan.storage, SPEND_TABLE), clock)
 
 
 def _error_reply(error: SpillwayError) -> BufferedReply:

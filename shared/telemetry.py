@@ -15,8 +15,9 @@ class CallRecord:
     """What is told of one call when it has ended. Times in milliseconds, tokens as the upstream counted them.
 
     `outcome`: `ok`, `error`, `disconnected` (the client left; usage is what was drained), `broken` (the upstream
-    broke after data had been sent). `usage_source`: `upstream`, `estimated` or `none`. `owned`: an exchange has
-    the record and writes it when it closes.
+    broke after data had been sent). Tokens and `cost_usd` are those of all attempts, as the ledger has them; a cost
+    that is not known is None. `usage_source`: `upstream`, `estimated` or `none`. `owned`: an exchange has the record
+    and writes it when it closes.
     """
 
     call_id: str
@@ -37,6 +38,7 @@ class CallRecord:
     completion_tokens: int = 0
     reasoning_tokens: int = 0
     usage_source: str = "none"
+    cost_usd: float | None = None
     owned: bool = False
 
 

@@ -12,10 +12,12 @@ from shared.errors import Unauthorized
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One holder of a key. `key_id` names the key in records and logs and cannot be used as one."""
+    """One holder of a key. `key_id` names the key in records and logs and cannot be used as one; `key_alias` is the
+    operator's name for it."""
 
     key_id: str
     is_master: bool
+    key_alias: str = ""
 
 
 MASTER = Caller("master", is_master=True)

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import SpillwayError, StorageFailed
-from shared.storage.tables import Row, Table
+from shared.operations.accounting import tell
+from shared.spend import records
+from shared.spend.entry import Entry
+from shared.storage.tables import Row, Table, Value
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
-from shared.usage.usage import response_usage
+from shared.usage.usage import Usage, response_usage
 
 log = logging.getLogger("spillway")
 
@@ -40,7 +43,7 @@ class Job:
     """A background response: who asked with which call, its upstream id and the tag of its resource.
 
     `prompt` is the estimate of its prompt in tokens, for a response that never tells its usage. `created_at` is in
-    Unix seconds.
+    Unix seconds. `entry` is its open attempt in the ledger, None when there is none.
     """
 
     call_id: str
@@ -52,10 +55,13 @@ class Job:
     deployment_id: str
     prompt: int
     created_at: float
+    entry: Entry | None = None
 
 
 Ask = Callable[[Job], Awaitable[dict[str, Any] | None]]
 """The response as its resource has it now, None when it is gone there. Raises SpillwayError."""
+Settle = Callable[[Entry, Usage | None, str], Awaitable[Entry]]
+"""accounting.LateSettle: settles a job's attempt with its usage, None when it never told any, and its outcome."""
 
 
 class Background:
@@ -95,7 +101,7 @@ class Background:
             except StorageFailed:
                 log.warning("the row of call %s stays: the timer records it again", call_id)
 
-    async def sweep(self, ask: Ask) -> int:
+    async def sweep(self, ask: Ask, settle: Settle) -> int:
         """Records what has ended and removes its row, within SWEEP_S seconds. How many were recorded.
 
         Raises StorageFailed when the table cannot be read: the next run tries again.
@@ -108,7 +114,7 @@ class Background:
 
         async def look(job: Job) -> bool:
             async with gate:
-                return await self._look(table, job, ask)
+                return await self._look(table, job, ask, settle)
 
         looks = [self._supervisor.start(look(job), "sweep") for job in jobs]
         done, late = await asyncio.wait(looks, timeout=SWEEP_S) if looks else (set(), set())
@@ -123,7 +129,7 @@ class Background:
         if self._table is not None:
             await self._table.close()
 
-    async def _look(self, table: Table, job: Job, ask: Ask) -> bool:
+    async def _look(self, table: Table, job: Job, ask: Ask, settle: Settle) -> bool:
         """Whether the job has ended and was recorded."""
         payload: dict[str, Any] | None = None
         try:
@@ -135,14 +141,21 @@ class Background:
         running = payload is not None and payload.get("status") not in ENDED
         if running and self._clock() - job.created_at < FORGOTTEN_S:
             return False
-        call_ended(self._record(job, payload))
+        usage = response_usage(payload)
+        status = payload.get("status") if payload is not None else None
+        record = self._record(job, usage, status)
+        try:
+            if job.entry is not None:
+                tell(record, [await settle(job.entry, usage, record.outcome)])
+        except StorageFailed:
+            log.warning("the attempt of call %s could not be settled; the next run tries again", job.call_id)
+            return False
+        call_ended(record)
         await self.settled(job.call_id)
         return True
 
-    def _record(self, job: Job, payload: dict[str, Any] | None) -> CallRecord:
+    def _record(self, job: Job, usage: Usage | None, status: Any) -> CallRecord:
         """The record of a call whose answer ended long after its reply."""
-        usage = response_usage(payload)
-        status = payload.get("status") if payload is not None else None
         return CallRecord(
             call_id=job.call_id,
             operation="responses_background",
@@ -175,7 +188,7 @@ class Background:
 
 
 def _row(job: Job) -> Row:
-    properties: dict[str, str | int | float | bool] = {
+    properties: dict[str, Value] = {
         "upstream_id": job.upstream_id,
         "resource": job.resource.hex(),
         "caller": job.caller,
@@ -185,6 +198,8 @@ def _row(job: Job) -> Row:
         "prompt": job.prompt,
         "created_at": job.created_at,
     }
+    if job.entry is not None:
+        properties |= records.properties(records.encoded([job.entry])[0])
     return Row(PARTITION, job.call_id, properties)
 
 
@@ -200,4 +215,5 @@ def _job(row: Row) -> Job:
         deployment_id=str(found["deployment_id"]),
         prompt=int(found["prompt"]),
         created_at=float(found["created_at"]),
+        entry=next(iter(records.entries_of(row)), None),
     )

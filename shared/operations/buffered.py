@@ -70,6 +70,7 @@ async def _work(exchange: Exchange) -> Answer:
         async with asyncio.timeout(exchange.total_s):
             answer = await exchange.attempts(lambda attempt: _attempt(exchange, attempt))
         exchange.settle(answer.usage)
+        await exchange.account.before_reply()
         return answer
     except TimeoutError as error:
         failure = UpstreamTimeout(f"The model did not answer within {exchange.total_s:g} seconds.")
@@ -77,9 +78,6 @@ async def _work(exchange: Exchange) -> Answer:
         raise failure from error
     except Exception as failure:
         exchange.fail(failure if isinstance(failure, SpillwayError) else InternalError("The gateway failed."))
-        raise
-    except asyncio.CancelledError:
-        exchange.settle(exchange.estimate(0))
         raise
     finally:
         exchange.close()
@@ -91,6 +89,7 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
     operation = exchange.operation
     media_type = response.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     payload = _payload(body) if media_type == JSON or operation.replies_json else {}
+    exchange.account.accepted()
     call = exchange.sent(attempt)
     failure = operation.failed(call, payload) if operation.failed is not None else None
     if failure is not None:

@@ -14,9 +14,8 @@ TIMES = ("n", "best_of")
 """So many answers are written, each up to the maximum."""
 
 
-def demand_of(operation: Proxied, call: Call) -> Demand:
-    """The demand of one call."""
-    prompt = operation.estimate(call).prompt
+def demand_of(operation: Proxied, call: Call, prompt: int) -> Demand:
+    """The demand of one call whose prompt is estimated to be of so many tokens."""
     if operation.completion_tokens is no_tokens:
         return Demand(prompt, 0, output=False)
     return Demand(prompt, output_max(call.body))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shared.catalog.carried import carried
 from shared.catalog.parameters import apply
 from shared.catalog.policy import requested
-from shared.errors import ContentFiltered, Replay, SpillwayError
+from shared.errors import SpillwayError
+from shared.operations.accounting import Account, Refused, tell
 from shared.operations.background import Background, Job
 from shared.operations.operation import Call, Proxied
 from shared.routing.attempts import Attempt, Group, Rules, Run, Trail
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OUTPUT_MAX = 16_384
+"""Tokens of an answer for which the request sets no maximum, where what it may cost at most is reserved."""
 _PASSED_ON = ("apim-request-id", "x-ms-region", "azure-openai-deployment-utilization")
 
 
@@ -39,7 +42,8 @@ _PASSED_ON = ("apim-request-id", "x-ms-region", "azure-openai-deployment-utiliza
 class Exchange:
     """One call under way. `drain_s`: seconds an answer is read on after its client left.
 
-    `abandoned`: nobody waits for the answer any more, so no further deployment is asked for it.
+    `estimated` is the usage of the call before its answer. `abandoned`: nobody waits for the answer any more, so no
+    further deployment is asked for it.
     """
 
     call: Call
@@ -55,6 +59,8 @@ class Exchange:
     keepalive_s: float
     rules: Rules
     demand: Demand
+    estimated: Usage
+    account: Account
     fallbacks: Fallbacks | None
     background: Background
     on_close: Callable[[], None]
@@ -91,12 +97,29 @@ class Exchange:
             raise
 
     async def attempts(self, send: Callable[[Attempt], Awaitable[T]]) -> T:
-        """Tries the candidates in turn. Raises SpillwayError."""
+        """Tries the candidates in turn; every attempt that fails is settled. Raises SpillwayError."""
+
+        async def tried(attempt: Attempt) -> T:
+            try:
+                return await send(attempt)
+            except SpillwayError as failure:
+                self.account.failed(failure)
+                raise
+
         run = Run(self.router, self.trail, lambda: not self.abandoned, self.rules, self.demand, self.fallbacks)
-        return await run.first_success(Group(self.call.model, self.candidates), send)
+        try:
+            return await run.first_success(Group(self.call.model, self.candidates), tried)
+        except Refused as refused:
+            if self.trail.last is not None:
+                self.trail.last.reservation.cancel()
+            raise refused.failure from refused
+        except SpillwayError:
+            await self.account.before_reply()
+            raise
 
     async def send(self, attempt: Attempt) -> httpx.Response:
-        """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError."""
+        """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError, and Refused when the
+        attempt must not be sent."""
         deployment = attempt.deployment
         call = self._shaped(attempt)
         operation = self.operation
@@ -114,6 +137,7 @@ class Exchange:
             bound=self.call.resource is not None,
             carries=carried(name, call.body),
         )
+        await self.account.open(attempt.entry_id, deployment, self._expected(attempt), self._most())
         try:
             response = await self.client.send(deployment, outgoing)
         except SpillwayError as failure:
@@ -121,6 +145,7 @@ class Exchange:
                 failure.message = operation.scrub(call, failure.message)
             raise
         self.response_headers = response.headers
+        self.account.answered(response.headers.get("apim-request-id", ""))
         attempt.told(told(response.headers))
         return response
 
@@ -140,7 +165,7 @@ class Exchange:
 
     def reply_headers(self) -> dict[str, str]:
         """Headers of the answer that the serving attempt decides; hosts and upstream ids are not among them."""
-        headers = {"x-spillway-attempts": str(len(self.trail.attempts))}
+        headers = {"x-spillway-attempts": str(len(self.trail.attempts)), **self.account.headers()}
         if self.router.blind():
             headers["x-spillway-usage"] = "local"
         attempt = self.trail.last
@@ -155,10 +180,25 @@ class Exchange:
 
     def estimate(self, completion_tokens: int) -> Usage:
         """Usage of an answer that never told its own."""
-        return replace(self.operation.estimate(self.call), completion=completion_tokens)
+        return replace(self.estimated, completion=completion_tokens)
+
+    def _expected(self, attempt: Attempt) -> Usage:
+        """What an attempt will probably use: an answer as long as those of its deployment so far."""
+        if not self.demand.output:
+            return self.estimated
+        usual = attempt.reservation.state.estimates.output
+        most = self.demand.output_max
+        return self.estimate(usual if most is None else min(usual, most))
+
+    def _most(self) -> Usage:
+        """The most that an attempt may use."""
+        if not self.demand.output:
+            return self.estimated
+        return self.estimate(OUTPUT_MAX if self.demand.output_max is None else self.demand.output_max)
 
     def first_byte(self) -> None:
         """The first data of the answer is on its way to the client."""
+        self.account.first_byte()
         if self.record.first_byte_ms is None:
             self.record.first_byte_ms = round((time.monotonic() - self.started) * 1000, 3)
 
@@ -175,8 +215,9 @@ class Exchange:
             model=self.call.model,
             deployment=attempt.deployment.label,
             deployment_id=attempt.deployment.id,
-            prompt=self.estimate(0).prompt,
+            prompt=self.estimated.prompt,
             created_at=time.time(),
+            entry=self.account.keep() if self._noted else None,
         )
         await self.background.opened(job)
 
@@ -190,29 +231,21 @@ class Exchange:
         if self.trail.last is not None:
             self.trail.last.settle(usage)
         record = self.record
+        self.account.used(usage, record.outcome)
         record.prompt_tokens, record.completion_tokens = usage.prompt, usage.completion
         record.cached_tokens, record.reasoning_tokens = usage.cached, usage.reasoning
         record.usage_source = usage.source
 
     def fail(self, failure: SpillwayError) -> None:
-        """The call ended in this failure; the first one counts, which is what the client was told.
-
-        A prompt that was sent and never answered, or refused by the filter, is billed: its tokens are estimated.
-        """
-        if failure.replay is Replay.UNKNOWN or isinstance(failure, ContentFiltered):
-            self._estimate_if_unsettled()
+        """The call ended in this failure; the first one counts, which is what the client was told."""
         if self.record.status:
             return
         self.record.status, self.record.code = failure.status, failure.code
         if self.record.outcome == "ok":
             self.record.outcome = "error"
 
-    def _estimate_if_unsettled(self) -> None:
-        if self.record.usage_source == "none":
-            self.settle(self.estimate(0))
-
     def close(self) -> None:
-        """Ends every attempt and writes the call's record, once."""
+        """Ends every attempt, in the ledger too, and writes the call's record, once."""
         if self._recorded:
             return
         self._recorded = True
@@ -225,6 +258,8 @@ class Exchange:
         if last is not None:
             record.deployment, record.deployment_id = last.deployment.label, last.deployment.id
         record.duration_ms = round((time.monotonic() - self.started) * 1000, 3)
+        self.account.close(record.code or record.outcome)
+        tell(record, self.account.entries)
         close_files(self.call.files)
         call_ended(record)
         self.on_close()

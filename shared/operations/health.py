@@ -18,12 +18,15 @@ import orjson
 
 from shared.errors import InternalError, SpillwayError, UpstreamTimeout
 from shared.ids import entry_id
+from shared.operations.accounting import Account, Refused, tell
 from shared.operations.health_checks import Check, check_for, proves_alive
+from shared.spend.entry import Entry
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_ended
 from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import read
+from shared.usage.usage import Usage
 
 log = logging.getLogger("spillway")
 
@@ -35,6 +38,8 @@ CHECKS_AT_ONCE = 10
 REPORT_S = 60.0
 """The longest that a report waits; what was not checked by then is reported as unhealthy, and its check goes on."""
 RESULTS_MAX = 1000
+CALLER = "gateway"
+"""Who asks for a check, in the log and in the ledger."""
 REPLY_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -58,7 +63,7 @@ class Health:
 
     `every` gives a deployment for each entry of the configuration, `group` those that serve a name, raising
     ModelNotFound. `ready` says whether this instance takes calls, `blind` whether the use of other instances cannot be
-    read. `monotonic` is a clock in seconds.
+    read. `account` gives the account of a check, which may be free. `monotonic` is a clock in seconds.
     """
 
     every: Callable[[], Sequence[Deployment]]
@@ -67,6 +72,7 @@ class Health:
     client: UpstreamClient
     supervisor: Supervisor
     next_call_id: Callable[[], str]
+    account: Callable[[Entry, bool], Account]
     blind: Callable[[], bool] = lambda: False
     monotonic: Callable[[], float] = time.monotonic
     _deployments: Sequence[Deployment] | None = None
@@ -141,7 +147,7 @@ class Health:
 
     async def _ask(self, deployment: Deployment, check: Check) -> None:
         """Sends the check; a billed one is recorded as a call of its own. Raises SpillwayError."""
-        record = CallRecord(self.next_call_id(), operation="health", caller="gateway", model=deployment.model_name)
+        record = CallRecord(self.next_call_id(), operation="health", caller=CALLER, model=deployment.model_name)
         record.deployment, record.deployment_id, record.attempts = deployment.label, deployment.id, 1
         outgoing = Outgoing(
             operation=check.operation,
@@ -155,17 +161,26 @@ class Health:
         )
         started = self.monotonic()
         record.outcome = "error"
+        asked = Entry("", "health", CALLER, deployment.model_name, 0.0)
+        account = self.account(asked, check.usage is None)
         try:
-            body = await read(await self.client.send(deployment, outgoing), idle_s=CHECK_S, bytes_max=REPLY_BYTES_MAX)
+            await account.open(outgoing.entry_id, deployment, check.expected)
+            response = await self.client.send(deployment, outgoing)
+            account.answered(response.headers.get("apim-request-id", ""))
+            body = await read(response, idle_s=CHECK_S, bytes_max=REPLY_BYTES_MAX)
             record.outcome, record.status = "ok", 200
-            if check.usage is not None:
-                _settle(record, check, body)
+            account.used(_usage(check, body))
+        except Refused as refused:
+            raise refused.failure from refused
         except SpillwayError as error:
             record.status, record.code = error.status, error.code
+            account.failed(error)
             raise
         finally:
             record.duration_ms = round((self.monotonic() - started) * 1000, 3)
+            account.close(record.outcome)
             if check.usage is not None:
+                tell(record, account.entries)
                 call_ended(record)
 
     def _shown(self, deployment: Deployment, now: float) -> tuple[dict[str, Any], bool]:
@@ -189,14 +204,11 @@ def _model(deployment: Deployment) -> str:
     return f"{deployment.provider}/{deployment.name}"
 
 
-def _settle(record: CallRecord, check: Check, body: bytes) -> None:
+def _usage(check: Check, body: bytes) -> Usage:
     """What a billed check has used. An answer that is no JSON is healthy all the same: its status said so."""
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return
+        return check.expected
     usage = check.usage(payload) if check.usage is not None else None
-    if usage is not None:
-        record.prompt_tokens, record.completion_tokens = usage.prompt, usage.completion
-        record.cached_tokens, record.reasoning_tokens = usage.cached, usage.reasoning
-        record.usage_source = usage.source
+    return usage or check.expected

@@ -22,12 +22,15 @@ from shared.upstream.deployment import Deployment
 from shared.usage.usage import Usage, chat_usage
 
 CHECK_TOKENS = 5
+PROMPT_TOKENS = 8
+"""Of "hi" in a message."""
+NOTHING = Usage(0, 0, source="estimated")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """One request. `kind` is its name in reports, `operation` a name of shared.catalog.api_versions. `usage` reads what
-    a billed check has used, None for a check that is free."""
+    a billed check has used, None for a check that is free; `expected` is that before it is sent."""
 
     kind: str
     operation: str
@@ -35,6 +38,7 @@ class Check:
     body: bytes | None = None
     query: tuple[tuple[str, str], ...] = ()
     usage: Callable[[Any], Usage | None] | None = None
+    expected: Usage = NOTHING
 
     @property
     def method(self) -> str:
@@ -92,4 +96,7 @@ def _billed(
     body: dict[str, Any],
     usage: Callable[[Any], Usage | None],
 ) -> Check:
-    return Check(kind, operation, path, orjson.dumps({"model": deployment.name, **body}), usage=usage)
+    expected = Usage(PROMPT_TOKENS, 0 if kind == "embedding" else CHECK_TOKENS, source="estimated")
+    return Check(
+        kind, operation, path, orjson.dumps({"model": deployment.name, **body}), usage=usage, expected=expected
+    )

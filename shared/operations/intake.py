@@ -12,13 +12,14 @@ from shared.callers.caller import Caller
 from shared.config import Config
 from shared.errors import Replay
 from shared.operations import asked as routing
+from shared.operations.accounting import Account
 from shared.operations.background import Background
 from shared.operations.body import read_form, read_json
 from shared.operations.client_credentials import Brought, taken
 from shared.operations.demand import demand_of
 from shared.operations.exchange import Exchange
 from shared.operations.explain import explained
-from shared.operations.operation import Call, Incoming, Operation, Proxied
+from shared.operations.operation import FREE, Call, Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply
 from shared.operations.spellings import Match
 from shared.routing.attempts import Rules
@@ -28,6 +29,8 @@ from shared.routing.filters import Asked, Kept
 from shared.routing.router import Router
 from shared.seal import Seal
 from shared.settings import Settings
+from shared.spend.entry import Entry
+from shared.spend.ledger import Ledger
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord
 from shared.upstream.client import UpstreamClient
@@ -48,6 +51,8 @@ class Intake:
     client: UpstreamClient
     supervisor: Supervisor
     background: Background
+    ledger: Ledger
+    clock: Callable[[], float]
     seal: Callable[[Caller], Seal]
     on_close: Callable[[], None]
 
@@ -63,7 +68,8 @@ class Intake:
             query = tuple(request.query_params.multi_items())
             call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
             record.model, record.stream = call.model, call.stream
-            demand = demand_of(proxied, call)
+            estimated = proxied.estimate(call)
+            demand = demand_of(proxied, call, estimated.prompt)
             candidates = self._kept(call, self._candidates(proxied, call, brought), asked, demand).deployments
         except BaseException:
             close_files(files)
@@ -84,6 +90,8 @@ class Intake:
             keepalive_s=general.keepalive_s,
             rules=self._rules(call.model, proxied, asked),
             demand=demand,
+            estimated=estimated,
+            account=self._account(operation.name, proxied, call, asked.tags),
             fallbacks=self._fallbacks(call.model, proxied, asked, demand) if free else None,
             background=self.background,
             on_close=self.on_close,
@@ -97,9 +105,22 @@ class Intake:
         body, asked = routing.taken(body, request.headers)
         call = proxied.parse(Incoming(record.call_id, caller, match.model, body, self.seal(caller)))
         record.model = call.model
-        demand = demand_of(proxied, call)
+        demand = demand_of(proxied, call, proxied.estimate(call).prompt)
         candidates = self._candidates(proxied, call, brought)
         return explained(self.router, call.model, candidates, self._kept(call, candidates, asked, demand), demand)
+
+    def _account(self, operation: str, proxied: Proxied, call: Call, tags: Sequence[str]) -> Account:
+        asked = Entry(
+            entry_id="",
+            operation=operation,
+            key_id=call.caller.key_id,
+            key_alias=call.caller.key_alias,
+            model=call.model,
+            started_at=0.0,
+            tags=tuple(tags),
+            stream=call.stream,
+        )
+        return Account(self.ledger, asked, self.clock, free=proxied.billing_unit == FREE)
 
     def _candidates(self, proxied: Proxied, call: Call, brought: Brought | None = None) -> list[Deployment]:
         """The deployments that can do the call, at its own resource where it is bound to one. Raises SpillwayError."""

@@ -90,8 +90,10 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     opened = False
     try:
         await _read_beginning(stream, exchange.settings.hold_back_s)
+        exchange.account.accepted()
         if stream.translator.error is not None and not stream.translator.began:
             raise stream.translator.error
+        await exchange.account.before_reply()
         opened = True
         return stream
     finally:

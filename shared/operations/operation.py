@@ -17,6 +17,8 @@ from shared.upstream.deployment import Deployment
 from shared.usage.usage import Usage
 
 BodyKind = Literal["json", "form", "none"]
+FREE = "nothing"
+"""The `billing_unit` of what costs nothing, and is in no ledger."""
 Query = tuple[tuple[str, str], ...]
 """Names and values of a query string, in order; a name may come more than once."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from shared.errors import BadRequest
 from shared.operations import responses_ids
 from shared.operations.encoding import encode
-from shared.operations.operation import Call, Incoming, Proxied
+from shared.operations.operation import FREE, Call, Incoming, Proxied
 from shared.operations.parsing import asked_tier, boolean, call_of, stream_options, wrong_type
 from shared.operations.responses_events import ResponseEvents, failure_of, going_on
 from shared.operations.responses_simulated import streamed_response
@@ -92,6 +92,6 @@ COMPACT = replace(CREATE, upstream_path="responses/compact", parse=_parse_whole,
 INPUT_TOKENS = replace(
     COMPACT,
     upstream_path="responses/input_tokens",
-    billing_unit="nothing",
+    billing_unit=FREE,
     usage=nothing,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from shared.catalog.price import UNPRICED, Price
 from shared.errors import NotFound, UpstreamFailed
 from shared.operations import responses
 from shared.operations.background import Job
@@ -25,6 +26,11 @@ class ResponsePoll:
         self._router = router
         self._client = client
         self._next_id = next_id
+
+    def price(self, deployment_id: str) -> Price:
+        """What a deployment charges, as it is configured now."""
+        known = self._router.candidates("", responses.MODES, responses.PROVIDERS)
+        return next((one.price for one in known if one.id == deployment_id), UNPRICED)
 
     async def __call__(self, job: Job) -> dict[str, Any] | None:
         """The response as it is now, None when its resource no longer has it. Raises SpillwayError."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.errors import BadRequest, Replay
 from shared.operations import responses, responses_ids
-from shared.operations.operation import Call, Incoming, Proxied, Query
+from shared.operations.operation import FREE, Call, Incoming, Proxied, Query
 from shared.operations.responses_events import StoredEvents
 from shared.upstream.deployment import Deployment
 from shared.usage.usage import Usage
@@ -79,7 +79,7 @@ def _stored(method: str, path: str, parse: Callable[[Incoming], Call], *replay: 
         upstream_path=path,
         modes=responses.MODES,
         providers=responses.PROVIDERS,
-        billing_unit="nothing",
+        billing_unit=FREE,
         parse=parse,
         encode=_no_body,
         usage=responses.nothing,

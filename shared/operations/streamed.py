@@ -34,6 +34,7 @@ from shared.usage.usage import Usage
 log = logging.getLogger("spillway")
 
 KEEP_ALIVE = comment("keep-alive")
+_AT_END = ("x-spillway-deployment", "x-spillway-attempts", "x-spillway-cost-usd", "x-spillway-ledger")
 LAST_WORD_S = 5.0
 """A client that reads nothing is given so long to take the event that says why its stream ends."""
 
@@ -109,8 +110,7 @@ class StreamedCall:
         try:
             stream = await asyncio.shield(self._opening)
             watch.upstream_began(stream.attempt.deployment.timeouts.idle_s)
-            await self._forward(stream)
-            await self._finish(stream)
+            await self._finish(stream, await self._forward(stream))
         except SpillwayError as failure:
             await self._failed(stream, failure)
         except asyncio.CancelledError:
@@ -129,39 +129,35 @@ class StreamedCall:
                 await stream.close()
             exchange.close()
 
-    async def _forward(self, stream: OpenStream) -> None:
-        """Chunks to the client until the upstream's end, error or last chunk."""
+    async def _forward(self, stream: OpenStream) -> bytes:
+        """Chunks to the client until the upstream's end, error or last chunk, which is given back."""
         translator, watch = stream.translator, self._watch
         out: bytes = stream.first
         while True:
             if translator.goes_on is not None:
                 await self._exchange.note(stream.attempt, translator.goes_on)
+            if translator.ended or translator.error is not None:
+                return out
             if out:
                 await self._send(out)
-            if translator.ended or translator.error is not None:
-                return
             chunk = await stream.next()
             if chunk is None:
                 stream.at_end = True
                 left = translator.splitter.flush()
-                if left.strip():
-                    await self._send(translator.feed(left + b"\n\n"))
-                return
+                return translator.feed(left + b"\n\n") if left.strip() else b""
             watch.received()
             out = stream.translate(chunk)
 
-    async def _finish(self, stream: OpenStream) -> None:
-        """The last bytes of an answer that is whole. Raises SpillwayError when it is not."""
+    async def _finish(self, stream: OpenStream, last: bytes) -> None:
+        """The last bytes of an answer that is whole, once it is settled. Raises SpillwayError when it is not whole."""
         translator, exchange = stream.translator, self._exchange
-        if translator.error is not None:
-            raise translator.error
-        if not translator.ended and not translator.whole:
-            raise StreamBroken("The model's answer broke off.")
+        if translator.error is not None or not (translator.ended or translator.whole):
+            await self._send(last)
+            raise translator.error or StreamBroken("The model's answer broke off.")
         exchange.settle(self._usage(stream))
-        closing = translator.finish()
-        if self.early:
-            closing += comment("spillway " + orjson.dumps(exchange.reply_headers()).decode())
-        await self._send(closing + translator.closing)
+        if not self._client.gone:
+            await exchange.account.before_end()
+        await self._send(last + translator.finish() + self._told() + translator.closing)
         if self._client.gone:
             exchange.record.outcome = "disconnected"
         if translator.failure is not None:
@@ -178,38 +174,50 @@ class StreamedCall:
         exchange = self._exchange
         self._watch.stop()
         if stream is not None and stream.translator.began:
-            exchange.settle(self._usage(stream))
             exchange.record.outcome = "broken"
+            self._settle_part(stream)
         exchange.fail(failure)
         if not exchange.speaks_events and not self._client.gone:
             raise failure  # the connection breaks: nothing else tells a reader of plain bytes that some are missing
         try:
             async with asyncio.timeout(LAST_WORD_S):
-                await self._send(event(failure.body()))
+                await self._send(self._told() + event(failure.body()))
         except TimeoutError:
             log.debug("call %s ended unheard: its client reads nothing", exchange.call.call_id)
+
+    def _told(self) -> bytes:
+        """The comment with what its headers could not say yet: who served the call, and what it cost."""
+        exchange = self._exchange
+        if not exchange.speaks_events:
+            return b""
+        headers = exchange.reply_headers()
+        told = headers if self.early else {name: headers[name] for name in _AT_END if name in headers}
+        return comment("spillway " + orjson.dumps(told).decode())
 
     async def _cancelled(self, stream: OpenStream | None) -> None:
         """A deadline of the watch, or the server's own end."""
         exchange, reason = self._exchange, self._watch.expired
         if reason is None:
-            exchange.settle(self._usage(stream))
             exchange.record.outcome = "disconnected"
+            self._settle_part(stream)
             raise asyncio.CancelledError
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
         if reason == "drained":
-            exchange.settle(self._usage(stream))
             exchange.record.outcome = "disconnected"
+            self._settle_part(stream)
             return
         what = "stopped for" if reason == "idle" else "did not end in"
         limit = self._watch.idle_s if reason == "idle" else self._watch.limits.total_s
         await self._failed(stream, UpstreamTimeout(f"The model's answer {what} {limit:g} seconds."))
 
-    def _usage(self, stream: OpenStream | None) -> Usage:
-        if stream is None:
-            return self._exchange.estimate(0)
+    def _settle_part(self, stream: OpenStream | None) -> None:
+        """Settles what has been read of a stream that did not end; one that never began is left to the call's end."""
+        if stream is not None:
+            self._exchange.settle(self._usage(stream))
+
+    def _usage(self, stream: OpenStream) -> Usage:
         translator = stream.translator
         return translator.usage or self._exchange.estimate(translator.estimated_completion)
 

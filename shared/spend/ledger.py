@@ -23,6 +23,7 @@ from typing import Literal
 from shared.errors import StorageFailed
 from shared.spend.entry import Entry, Settlement, closed
 from shared.spend.housekeeping import Housekeeping
+from shared.spend.outside import settle_late
 from shared.spend.segments import OUTAGE_S, WAITING_MAX, Batch, Segments
 from shared.storage.tables import Table
 from shared.supervisor import Supervisor
@@ -101,7 +102,7 @@ class Ledger:
         self.mode = mode
         self._clock = clock
         self._supervisor = supervisor
-        self._tables = [one for one in (table, spend) if one is not None]
+        self._table = table
         self._told = self._keeping = False
         self.house: Housekeeping | None = None
         self.segments: Segments | None = None
@@ -125,12 +126,12 @@ class Ledger:
             return "off"
         if self.segments.waiting >= WAITING_MAX:
             return "full"
-        return "buffering" if self.segments.failing_s else "ok"
+        return "buffering" if self.segments.failing_s or self.segments.writing_s > OUTAGE_S else "ok"
 
     def patience_s(self, seconds: float) -> float:
         """How long to wait for a record: not at all when storage has been away for a while."""
         assert self.segments is not None
-        return 0.0 if self.segments.failing_s > OUTAGE_S else seconds
+        return 0.0 if self.segments.writing_s > OUTAGE_S else seconds
 
     def open(self, entry: Entry) -> Handle:
         """Opens an attempt. Raises StorageFailed when too many records wait for storage."""
@@ -149,18 +150,23 @@ class Ledger:
         """Closes a handle's attempt, unless somebody else has; whether it did."""
         assert self.segments is not None
         assert self.house is not None
-        if not self.house.heartbeat.is_open(handle.entry.entry_id):
-            return False
         continued = not self.segments.holds(handle.entry.entry_id)
         handle.entry = replace(closed(handle.entry, settlement, round(self._clock(), 3)), continued=continued)
+        if not self.house.heartbeat.is_open(handle.entry.entry_id):
+            return False
         self.house.heartbeat.closing(handle.entry.entry_id)
         handle.settled = self.segments.add(handle.entry)
         return True
 
-    async def close(self) -> None:
-        """Lets the storage account go."""
-        for table in self._tables:
-            await table.close()
+    async def settle_late(self, entry: Entry) -> None:
+        """Enters a closed entry that any instance opened; `outside.settle_late`. Raises StorageFailed."""
+        if self._table is not None:
+            await settle_late(self._table, entry)
+
+    async def flush(self, seconds: float) -> None:
+        """Waits until everything is in the table, at most so long, and not at all while storage does not answer."""
+        if self.segments is not None:
+            await self.segments.flush(self.patience_s(seconds))
 
     def _keep_house(self, house: Housekeeping) -> None:
         if not self._keeping:

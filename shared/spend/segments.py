@@ -31,7 +31,7 @@ WRITE_S = 5.0
 """One write; it is repeated after that."""
 RETRY_S, RETRY_S_MAX = 0.1, 2.0
 OUTAGE_S = 1.0
-"""Storage that has failed for so long is not waited for."""
+"""Storage that has not taken a segment for so long is not waited for."""
 
 
 class Batch:
@@ -107,6 +107,7 @@ class Segments:
         self._writer: asyncio.Task[None] | None = None
         self._returned_at = float("-inf")
         self._failing_since: float | None = None
+        self._begun_at: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -117,6 +118,11 @@ class Segments:
     def failing_s(self) -> float:
         """For how long storage has failed; 0 when its last answer was good."""
         return 0.0 if self._failing_since is None else self._now() - self._failing_since
+
+    @property
+    def writing_s(self) -> float:
+        """For how long the segment under way has been tried."""
+        return 0.0 if self._begun_at is None else self._now() - self._begun_at
 
     def has_waiting(self, day: str) -> bool:
         """Whether something of that day is not in the table yet."""
@@ -136,6 +142,11 @@ class Segments:
     def holds(self, entry_id: str) -> bool:
         """Whether a record of this attempt is still to be frozen: the next one becomes one with it."""
         return entry_id in self._queue
+
+    async def flush(self, seconds: float) -> None:
+        """Waits until nothing is left to write, at most so long."""
+        if self._writer is not None:
+            await asyncio.wait({self._writer}, timeout=seconds)
 
     def _wake(self) -> None:
         if self._writer is None or self._writer.done():
@@ -182,6 +193,7 @@ class Segments:
         partition = places.log_partition(segment.day, self._instance)
         row = Row(partition, places.segment_key(segment.sequence), records.properties(segment.payload))
         pause = RETRY_S
+        self._begun_at = self._now()
         while True:
             try:
                 async with asyncio.timeout(WRITE_S):
@@ -202,7 +214,7 @@ class Segments:
             log.warning("the ledger cannot be written; its records wait in memory until storage is back")
 
     def _succeeded(self) -> None:
-        self._returned_at = self._now()
+        self._returned_at, self._begun_at = self._now(), None
         if self._failing_since is not None:
             self._failing_since = None
             log.warning("the ledger is written again; %d records waited", self.waiting)

@@ -11,6 +11,8 @@ import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.responses import Response
 
+from tests.told import without_told
+
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
     from tests.contract.conftest import Client
@@ -139,7 +141,7 @@ def test_a_stream_is_otherwise_the_upstreams_own(spillway: Spillway) -> None:
     """The same events in the same order, with the same texts, as the simulator itself sends."""
     run = spillway(CONFIG)
     body = {"model": "gpt-4o", "input": "[[sim lang=odd chunks=40]]", "stream": True, "store": False}
-    ours = without_ids(run.http.post("/v1/responses", json=body).content)
+    ours = without_ids(without_told(run.http.post("/v1/responses", json=body).content))
     direct = run.http.post(
         run.sim_url + "/east/openai/v1/responses", json=body, headers={"api-key": "sim-key-east"}
     ).content

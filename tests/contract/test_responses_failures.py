@@ -9,6 +9,8 @@ import orjson
 import pytest
 from openai import APIError
 
+from tests.told import without_told
+
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
     from tests.contract.conftest import Client
@@ -137,7 +139,7 @@ def test_an_error_event_keeps_its_shape(spillway: Spillway) -> None:
     run = spillway(TWO)
     fault(run, error_event_after_events=7)
     raw = run.http.post("/v1/responses", json={"model": "gpt-4o", "input": "hello", "stream": True}).content
-    head, _, data = raw.removesuffix(b"\n\n").split(b"\n\n")[-1].partition(b"data: ")
+    head, _, data = without_told(raw).removesuffix(b"\n\n").split(b"\n\n")[-1].partition(b"data: ")
     told = orjson.loads(data)
     assert head == b"event: error\n"
     assert (told["type"], told["sequence_number"]) == ("error", 7)

@@ -9,6 +9,8 @@ import openai
 import orjson
 import pytest
 
+from tests.told import told
+
 if TYPE_CHECKING:
     from tests.conftest import Running, Spillway
 
@@ -269,8 +271,8 @@ def test_the_closing_comment_tells_what_the_headers_could_not(spillway: Spillway
     assert "x-spillway-deployment" not in answer.headers
     blocks = answer.text.split("\n\n")
     assert blocks[-2] == "data: [DONE]"
-    told = orjson.loads(blocks[-3].removeprefix(": spillway "))
-    assert (told["x-spillway-deployment"], told["x-spillway-attempts"]) == ("gpt-4o", "1")
+    said = told(answer.content)
+    assert (said["x-spillway-deployment"], said["x-spillway-attempts"]) == ("gpt-4o", "1")
     run.assert_discreet(answer.text)
 
 
@@ -279,7 +281,7 @@ def test_silence_in_mid_stream_is_filled_with_comments(spillway: Spillway) -> No
     run.sim.fault(stall_after_events=6, stall_s=0.7)
     answer = run.chat(stream=True)
     assert 2 <= answer.text.count(": keep-alive\n\n") <= 4
-    assert ": spillway" not in answer.text
+    assert "x-spillway-model-id" not in told(answer.content)  # its headers have said so
     assert check_upstreams_own(run, check_whole(run, answer))
 
 
@@ -313,6 +315,6 @@ def test_failing_over_still_works_after_comments(spillway: Spillway) -> None:
     run.sim.fault(resource="east", status=503, delay_ms=500)
     answer = run.chat(stream=True)
     assert run.calls()[0]["deployment_id"] == "west"
-    told = orjson.loads(answer.text.split("\n\n")[-3].removeprefix(": spillway "))
-    assert (told["x-spillway-model-id"], told["x-spillway-attempts"]) == ("west", "2")
+    said = told(answer.content)
+    assert (said["x-spillway-model-id"], said["x-spillway-attempts"]) == ("west", "2")
     assert len(run.sim.bill()) == 1

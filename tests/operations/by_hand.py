@@ -21,6 +21,12 @@ from shared.gateway import Gateway, Plan
 from shared.operations.reply import BufferedReply, Reply, StreamedReply
 from shared.operations.table import CHAT_COMPLETIONS
 from shared.settings import Settings
+from shared.spend.entry import Entry, fold
+from shared.spend.places import LEDGER_TABLE
+from shared.spend.records import entries_of
+from shared.storage.account import Account
+from tests.memory_table import MemoryTable
+from tests.told import without_told
 
 KEY = "sk-master"
 AUTHORIZED = {"authorization": f"Bearer {KEY}"}
@@ -38,10 +44,18 @@ Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
 
 
 class House:
-    """A gateway for `gpt-4o` on two deployments, a and then b, whose answers `handler` gives."""
+    """A gateway for `gpt-4o` on two deployments, a and then b, whose answers `handler` gives. `stored`: its storage
+    account's tables are in memory."""
 
     def __init__(
-        self, handler: Handler, *, general: str = "", params: str = "", text: str = "", **settings: Any
+        self,
+        handler: Handler,
+        *,
+        general: str = "",
+        params: str = "",
+        text: str = "",
+        stored: bool = False,
+        **settings: Any,
     ) -> None:
         self.asked: list[httpx.Request] = []
         self.written = b""
@@ -49,8 +63,10 @@ class House:
         self._handler = handler
         self._records: list[str] = []
         text = text or TWO_DEPLOYMENTS % (params, params, general)
-        plan = Plan(config.parse(text, {"SPILLWAY_MASTER_KEY": KEY}), Settings(**settings))
-        self.gateway = Gateway(plan, transport=httpx.MockTransport(self._answer))
+        storage = Account("UseDevelopmentStorage=true") if stored else None
+        plan = Plan(config.parse(text, {"SPILLWAY_MASTER_KEY": KEY}), Settings(**settings), storage=storage)
+        self.tables: dict[str, MemoryTable] = {}
+        self.gateway = Gateway(plan, transport=httpx.MockTransport(self._answer), make_table=self._table)
         self._log = _Keeper(self._records)
         self._logger = logging.getLogger("spillway")
         self._level = self._logger.level
@@ -61,6 +77,15 @@ class House:
         self.asked.append(request)
         response = self._handler(request)
         return await response if inspect.isawaitable(response) else response
+
+    def _table(self, account: Account, name: str) -> MemoryTable:
+        return self.tables.setdefault(name, MemoryTable())
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What the ledger's table says of every attempt, in the order of their ids."""
+        rows = [row for row in self.tables[LEDGER_TABLE].all if row.partition[0].isdigit()]
+        return list(fold(entry for row in rows for entry in entries_of(row)).values())
 
     async def close(self) -> None:
         await self.gateway.close()
@@ -118,10 +143,10 @@ class House:
         self.written += data
 
     async def streamed(self, **more: Any) -> bytes:
-        """Everything that a streamed call writes."""
+        """Everything that a streamed call writes but its closing comment."""
         reply = await self.opened(**more)
         await asyncio.wait_for(reply.run(self.write), 5)
-        return self.written
+        return without_told(self.written)
 
     async def leave(self) -> None:
         """The client closes its connection."""

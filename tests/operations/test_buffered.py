@@ -46,6 +46,7 @@ async def test_an_answer_says_who_served_it(house: MakeHouse) -> None:
         "x-spillway-deployment": "a",
         "x-spillway-model-id": "east",
         "x-spillway-attempts": "1",
+        "x-spillway-cost-usd": "0.0000525",
     }
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from shared.operations import opening, streamed
 from shared.operations.reply import BufferedReply, StreamedReply
+from shared.spend.pricing import usd
 from shared.upstream.sse import EVENT_BYTES_MAX, Framer, data_of
+from tests.told import told
 
 pytest_plugins = ("tests.operations.by_hand",)
 
@@ -256,9 +258,20 @@ async def test_who_served_a_late_answer_is_told_in_a_closing_comment(house: Make
     home = house(late(0.05, Upstream(*WHOLE)), general="keepalive_s: 0.02")
     reply = await home.opened()
     await reply.run(home.write)
-    closing = home.written.removesuffix(DONE).split(b"\n\n")[-2]
     assert "x-spillway-deployment" not in reply.headers
-    assert orjson.loads(closing.removeprefix(b": spillway "))["x-spillway-deployment"] == "a"
+    assert home.written.endswith(b"}\n\n" + DONE)
+    assert (told(home.written)["x-spillway-deployment"], told(home.written)["x-spillway-model-id"]) == ("a", "east")
+
+
+async def test_what_a_stream_cost_is_told_in_a_closing_comment(house: MakeHouse) -> None:
+    home = house(Upstream(*WHOLE))
+    await home.streamed()
+    assert home.written.endswith(b"}\n\n" + DONE)
+    assert told(home.written) == {
+        "x-spillway-deployment": "a",
+        "x-spillway-attempts": "1",
+        "x-spillway-cost-usd": usd(round(home.record["cost_usd"] * 1e12)),
+    }
 
 
 async def test_a_failure_after_the_silence_is_an_error_event(house: MakeHouse) -> None:
