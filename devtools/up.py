@@ -28,6 +28,8 @@ STATE_DIR = ROOT / ".spillway"
 SIMULATOR_PORT = 9100
 LOCAL_KEY = "sk-spillway-local"
 READY_S_MAX = 60.0
+APP_SETTINGS = {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "210000000"}
+"""What the Function App has set in Azure too: its body limit is half of that otherwise."""
 LAST_LINES = 15
 
 
@@ -100,7 +102,7 @@ def main(ctx: click.Context, port: int, simulator_port: int, storage_port: int) 
 
 def make_plan(environ: Mapping[str, str], ports: Ports) -> Plan:
     """Decides between a real Azure and the simulator, and completes the environment accordingly."""
-    env = {**environ, "PYTHONUNBUFFERED": "1"}
+    env = {**APP_SETTINGS, **environ, "PYTHONUNBUFFERED": "1"}
     own_storage = any(name.partition("__")[0] == "AzureWebJobsStorage" and value for name, value in environ.items())
     if not own_storage:
         env["AzureWebJobsStorage"] = storage.connection_string(ports.storage)

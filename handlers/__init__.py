@@ -17,6 +17,7 @@ def blueprints() -> tuple[func.Blueprint, ...]:
         chat,
         completions,
         embeddings,
+        files,
         health,
         images,
         models,
@@ -26,5 +27,19 @@ def blueprints() -> tuple[func.Blueprint, ...]:
         timers,
     )
 
-    modules = (audio, chat, completions, embeddings, health, images, models, responses, router, spend, timers, aliases)
+    modules = (
+        audio,
+        chat,
+        completions,
+        embeddings,
+        files,
+        health,
+        images,
+        models,
+        responses,
+        router,
+        spend,
+        timers,
+        aliases,
+    )
     return tuple(module.blueprint for module in modules)

@@ -23,6 +23,9 @@ from shared.admin.books import Books
 from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
+from shared.files.files import Files
+from shared.files.store import FileStore
+from shared.files.store import Storage as FileStorage
 from shared.ids import CallIds, instance_id
 from shared.operations import buffered, speech, streamed
 from shared.operations.accounting import Account, LateSettle
@@ -125,6 +128,8 @@ class Gateway:
         usage = table(peers.TABLE)
         self.peers = None if usage is None else Peers(usage, self.router, self.call_ids.instance, clock)
         self._sharing = False
+        storage = None if plan.storage is None else FileStorage.of(plan.storage)
+        self.files = Files(FileStore(storage, self.supervisor, clock, random_bytes))
         self._intake = Intake(
             config,
             settings,
@@ -137,7 +142,7 @@ class Gateway:
             self._seal,
             self._release,
         )
-        self._parts = Parts(self.router, self.health, self.speech, self.books)
+        self._parts = Parts(self.router, self.health, self.speech, self.books, self.files)
         self._under_way = 0
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
@@ -163,6 +168,7 @@ class Gateway:
         await self.speech.close()
         await self.background.close()
         await self.books.close()
+        await self.files.close()
         if self.peers is not None:
             await self.peers.close()
 

@@ -135,7 +135,7 @@ def _host(_simulator: tuple[str, ControlClient]) -> Iterator[tuple[str, asyncio.
     environ = {"AZURE_API_BASE": _simulator[0] + "/east", "AZURE_API_KEY": "none", "SPILLWAY_MASTER_KEY": KEY}
     gateway.use(gateway.read_plan(environ))
     sys.modules.pop("function_app", None)  # a FunctionApp gives its functions only once: each host takes a new one
-    host = create_host(ROOT, environ)
+    host = create_host(ROOT, environ | {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "210000000"})
     sys.modules.pop("function_app", None)
     loops: list[asyncio.AbstractEventLoop] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +51,18 @@ class Host:
             return
         exchange = Exchange(send, self._custom, self._idle_timeout_s)
         try:
-            await self._forward(match.name, forwarding.worker_scope(scope, match.params), receive, exchange)
+            with ExitStack() as files:
+                worker_scope = forwarding.worker_scope(scope, match.params)
+                await self._forward(match.name, worker_scope, receive, exchange, files)
         finally:
             exchange.close()
 
-    async def _forward(self, name: str, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+    async def _forward(self, name: str, scope: Scope, receive: Receive, exchange: Exchange, files: ExitStack) -> None:
         async def refuse() -> None:
             await exchange.answer(413)
 
         try:
-            body = await prepare(scope["headers"], receive, self._body_bytes_max, refuse)
+            body = await prepare(scope["headers"], receive, self._body_bytes_max, refuse, files)
         except BodyTooLarge:
             await drain(receive)
             await refuse()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from tempfile import TemporaryFile
 
 from devtools.serving import Message
 
@@ -16,6 +18,8 @@ Receive = Callable[[], Awaitable[Message]]
 BODY_BYTES_MAX_DEFAULT = 104_857_600
 # A refused body is read on this long, so that a client that sends first and reads then sees the answer.
 DRAIN_S = 2.0
+SPOOL_BYTES = 1024 * 1024
+CHUNK_BYTES = 256 * 1024
 
 
 class BodyTooLarge(Exception):
@@ -34,9 +38,14 @@ def content_length(headers: Sequence[tuple[bytes, bytes]]) -> int | None:
 
 
 async def prepare(
-    headers: Sequence[tuple[bytes, bytes]], receive: Receive, body_bytes_max: int, refuse: Callable[[], Awaitable[None]]
+    headers: Sequence[tuple[bytes, bytes]],
+    receive: Receive,
+    body_bytes_max: int,
+    refuse: Callable[[], Awaitable[None]],
+    files: ExitStack,
 ) -> Receive:
-    """What the function receives from: the server's own `receive` when there is nothing to read ahead.
+    """What the function receives from: the server's own `receive` when there is nothing to read ahead. A large body
+    is kept on disk as long as `files` is open, so that this process does not hold what in Azure another one does.
 
     Raises BodyTooLarge for a declared length over the limit, ClientGone when the client leaves during the read.
     A chunked body that grows over the limit calls `refuse`, and the function sees its client go.
@@ -49,6 +58,8 @@ async def prepare(
         raise BodyTooLarge
     if length == 0:
         return receive
+    if length > SPOOL_BYTES:
+        return await _spooled(receive, files)
     return _replay(await _read(receive), receive)
 
 
@@ -80,6 +91,29 @@ def _replay(messages: list[Message], receive: Receive) -> Receive:
         for message in waiting:
             return message
         return await receive()
+
+    return replayed
+
+
+async def _spooled(receive: Receive, files: ExitStack) -> Receive:
+    body = files.enter_context(TemporaryFile())  # noqa: SIM115
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body.write(message.get("body", b""))
+        more = message.get("more_body", False)
+    body.seek(0)
+    ended = False
+
+    async def replayed() -> Message:
+        nonlocal ended
+        if ended:
+            return await receive()
+        chunk = body.read(CHUNK_BYTES)
+        ended = not chunk
+        return {"type": "http.request", "body": chunk, "more_body": not ended}
 
     return replayed
 

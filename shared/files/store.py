@@ -24,6 +24,7 @@ from shared.files import listing
 from shared.files.agenda import Agenda
 from shared.files.blocks import BlockWriter
 from shared.files.identity import FILE, Owner, new_id, place_of
+from shared.files.slots import Slots
 from shared.files.stored_file import StoredFile, clean_name, file_of, row_of
 from shared.storage.account import Account
 from shared.storage.blobs import About, AzureBlobs, Blobs, StoredBlob
@@ -88,6 +89,11 @@ class FileStore:
         return self._storage
 
     @property
+    def is_kept(self) -> bool:
+        """Whether there is a storage account."""
+        return self._storage is not None
+
+    @property
     def agenda(self) -> Agenda:
         """What is to be looked at later."""
         return Agenda(self.storage.table)
@@ -96,7 +102,7 @@ class FileStore:
         """A file to be written. Raises Unavailable when too many are. Whoever began it finishes or abandons it."""
         storage = self.storage
         self.writers.take()
-        return NewFile(self, storage.blobs, new_id(FILE, owner, self.clock(), self.random_bytes), owner)
+        return NewFile(self, storage.blobs, self.new_id(owner), owner)
 
     async def find(self, owner: Owner, file_id: str, param: str = "file_id") -> StoredFile:
         """The file of an id. Raises NotFound, naming `param`, when there is none that the owner may see."""
@@ -169,6 +175,23 @@ class FileStore:
         if not await drop_copies(file_id):
             await self.agenda.note(self.clock() + ORPHAN_S, FILE, file_id)
 
+    def new_id(self, owner: Owner) -> str:
+        """An id for a file that is written in slices, by several runs: they stage blocks of it, the last one keeps it.
+
+        Staged blocks of a file that is never kept vanish by themselves within a week.
+        """
+        return new_id(FILE, owner, self.clock(), self.random_bytes)
+
+    async def stage(self, file_id: str, block_id: str, data: bytes) -> None:
+        """Writes a block of a file that nobody sees yet; the same block written twice is one. Block ids are of one
+        length and come in any order (blocks.block_id_of makes them)."""
+        await self.storage.blobs.stage(file_id, block_id, data)
+
+    async def keep(self, file: StoredFile, block_ids: list[str]) -> None:
+        """Makes the file of its staged blocks, in this order, for its owner to see. May be repeated."""
+        await self.commit(file, block_ids)
+        await self.publish(file)
+
     async def commit(self, file: StoredFile, block_ids: list[str]) -> None:
         """Makes the blob of a file whose blocks are staged. Nobody sees it until `publish`."""
         await self.agenda.note(self.clock() + ORPHAN_S, FILE, file.id)
@@ -233,8 +256,7 @@ class NewFile:
             model=model,
             notes=notes or {},
         )
-        await self._store.commit(file, await self._blocks.flush())
-        await self._store.publish(file)
+        await self._store.keep(file, await self._blocks.flush())
         self._end()
         return file
 
@@ -248,34 +270,6 @@ class NewFile:
     def _end(self) -> None:
         self._open = False
         self._store.writers.give()
-
-
-class Slots:
-    """How many of something may be under way; used as a context, or by `take` and `give`."""
-
-    def __init__(self, most: int, refusal: str) -> None:
-        self.taken = 0
-        self._most = most
-        self._refusal = refusal
-
-    def check(self) -> None:
-        """Raises Unavailable when none is free."""
-        if self.taken >= self._most:
-            raise Unavailable(self._refusal, retry_after_ms=1000)
-
-    def take(self) -> None:
-        """Takes one. Raises Unavailable."""
-        self.check()
-        self.taken += 1
-
-    def give(self) -> None:
-        self.taken -= 1
-
-    def __enter__(self) -> None:
-        self.take()
-
-    def __exit__(self, *_: object) -> None:
-        self.give()
 
 
 def _seen(row: Row | None, file_id: str, owner: Owner) -> StoredFile | None:

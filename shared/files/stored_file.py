@@ -42,8 +42,8 @@ class StoredFile:
         return not self.erased and (self.expires_at is None or now < self.expires_at)
 
     def shown(self) -> dict[str, Any]:
-        """The file object of OpenAI's API."""
-        return {
+        """The file object of OpenAI's API; `spillway` is what the check of its bytes found out."""
+        shown = {
             "id": self.id,
             "object": "file",
             "bytes": self.bytes_count,
@@ -54,6 +54,7 @@ class StoredFile:
             "status": "processed",
             "status_details": None,
         }
+        return {**shown, "spillway": dict(self.notes)} if self.notes else shown
 
 
 def row_of(file: StoredFile) -> Row:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from shared.admin.books import Books
 from shared.callers.caller import Caller
+from shared.files.files import Files
 from shared.operations.health import Health
 from shared.operations.speech_store import SpeechStore
 from shared.routing.router import Router
@@ -24,6 +25,7 @@ class Parts:
     health: Health
     speech: SpeechStore
     books: Books
+    files: Files
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from shared.operations.images import EDIT, GENERATION
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
 from shared.operations.speech import retrieve as retrieve_speech
+from shared.operations.table_files import FILE_OPERATIONS
 
 CHAT_COMPLETIONS = Operation(
     name="chat_completions",
@@ -255,6 +256,7 @@ OPERATIONS: tuple[Operation, ...] = (
     RESPONSES_DELETE,
     RESPONSES_CANCEL,
     RESPONSES_INPUT_ITEMS,
+    *FILE_OPERATIONS,
     MODELS_LIST,
     MODELS_RETRIEVE,
     ROUTER_EXPLAIN,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Protocol, TypeVar
 
 from shared.errors import StorageFailed
@@ -93,7 +94,8 @@ class AzureBlobs(Connection):
 
     async def stage(self, name: str, block_id: str, data: bytes) -> None:
         async def work(container: Any) -> None:
-            await container.get_blob_client(name).stage_block(block_id, data, len(data))
+            # As a stream: aiohttp sends one in pieces, and bytes of over a megabyte at once, while everybody waits.
+            await container.get_blob_client(name).stage_block(block_id, BytesIO(data), len(data))
 
         await self._do(work)
 

@@ -14,6 +14,18 @@ _LATIN = 1 / 3  # accented Latin, Greek, Cyrillic, Hebrew, Arabic: U+0080 to U+0
 _INDIC = 1 / 2  # Devanagari to the end of the small scripts: U+0900 to U+1FFF
 _WIDE = 0.9  # CJK, Hangul, Kana
 _ASTRAL = 2.0  # emoji and rare scripts
+BULK_CHARS_MIN = 100
+
+
+def _all_but(first: int, end: int) -> bytes:
+    return bytes(one for one in range(256) if not first <= one < end)
+
+
+_NOT_ASCII = _all_but(0, 0x80)
+_NOT_LATIN = _all_but(0xC2, 0xE0)  # U+0080 to U+07FF
+_NOT_INDIC = _all_but(0xE0, 0xE2)  # U+0800 to U+1FFF, of which the first 256 are Arabic and its like
+_NOT_ASTRAL = _all_but(0xF0, 0xF5)
+_LATE_LATIN = tuple(bytes((0xE0, second)) for second in range(0xA0, 0xA4))
 
 MESSAGE_TOKENS = 4
 """What a chat message costs beyond its text (OpenAI's token-counting guide: 3, and 1 for the name)."""
@@ -25,7 +37,9 @@ def text_weight(text: str) -> float:
     """Tokens in `text`, as a fraction that may be summed before it is rounded."""
     if text.isascii():
         return len(text) * _ASCII
-    return sum(_weight(ord(character)) for character in text)
+    if len(text) < BULK_CHARS_MIN:
+        return sum(_weight(ord(character)) for character in text)
+    return _bulk_weight(text)
 
 
 def tokens_of(text: str) -> int:
@@ -164,3 +178,17 @@ def _weight(codepoint: int) -> float:
     if codepoint < 0x2000:
         return _INDIC
     return _WIDE if codepoint < 0x10000 else _ASTRAL
+
+
+def _bulk_weight(text: str) -> float:
+    """The same for a long text: the first byte of a character tells its class, and bytes are counted much faster."""
+    raw = text.encode("utf-8", "surrogatepass")
+    ascii = len(raw.translate(None, _NOT_ASCII))
+    latin = len(raw.translate(None, _NOT_LATIN))
+    indic = len(raw.translate(None, _NOT_INDIC))
+    astral = len(raw.translate(None, _NOT_ASTRAL))
+    wide = len(text) - ascii - latin - indic - astral
+    if 0xE0 in raw:
+        late = sum(raw.count(lead) for lead in _LATE_LATIN)
+        latin, indic = latin + late, indic - late
+    return ascii * _ASCII + latin * _LATIN + indic * _INDIC + wide * _WIDE + astral * _ASTRAL

@@ -17,6 +17,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response, StreamingR
 from starlette.exceptions import HTTPException
 
 from devtools.host import create_host
+from devtools.host.body import SPOOL_BYTES
 from devtools.serving import serving
 
 ROOT_PREFIX = {"extensions": {"http": {"routePrefix": ""}}}
@@ -152,6 +153,11 @@ def test_get_does_not_imply_head(client: httpx.Client) -> None:
 
 def test_a_body_arrives_whole(client: httpx.Client) -> None:
     body = bytes(range(256)) * 4096
+    assert client.post("/echo", content=body).content == body
+
+
+def test_a_large_body_arrives_whole(client: httpx.Client) -> None:
+    body = bytes(range(256)) * 4 * (SPOOL_BYTES // 256) + b"end"
     assert client.post("/echo", content=body).content == body
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,12 @@ def test_a_file_is_shown_as_openai_shows_it() -> None:
         "purpose": "user_data",
         "status": "processed",
         "status_details": None,
+        "spillway": {"lines": 3},
     }
+
+
+def test_a_file_of_which_nothing_was_found_out_says_nothing_of_us() -> None:
+    assert "spillway" not in replace(FILE, notes={}).shown()
 
 
 def test_a_row_gives_the_file_back() -> None:

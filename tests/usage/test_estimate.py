@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.usage.estimate import (
+    BULK_CHARS_MIN,
     IMAGE_TOKENS,
     chat_completion_tokens,
     chat_prompt_tokens,
@@ -57,6 +58,12 @@ def test_each_script_has_its_figure_and_the_sum_is_rounded_up(text: str, tokens:
 @given(st.text(), st.text())
 def test_weights_add_up(one: str, other: str) -> None:
     assert text_weight(one + other) == pytest.approx(text_weight(one) + text_weight(other))
+
+
+@given(st.text(alphabet=st.characters(), min_size=1))
+def test_a_long_text_weighs_what_its_characters_weigh(text: str) -> None:
+    long = text * BULK_CHARS_MIN
+    assert text_weight(long) == pytest.approx(sum(text_weight(character) for character in long))
 
 
 def test_an_image_counts_as_an_image_not_as_its_base64() -> None:

@@ -14,12 +14,13 @@ import azure_functions_runtime
 import httpx
 
 from devtools.host import forwarding
-from devtools.host.body import BODY_BYTES_MAX_DEFAULT, BodyTooLarge, ClientGone, Receive, content_length, prepare
+from devtools.host.body import BodyTooLarge, ClientGone, Receive, content_length, prepare
 from devtools.host.invoke import Send, respond
-from devtools.host.routes import LoadError, Route, RouteTable, checked, join_prefix
+from devtools.host.routes import LoadError, Match, Route, RouteTable, checked, join_prefix
 from devtools.host.worker import protos
 from devtools.serving import Scope
 
+BODY_BYTES_MAX = 210_000_000
 runtime: Any = azure_functions_runtime  # it has no types
 
 
@@ -80,9 +81,15 @@ class Front:
         if match is None:
             await respond(send, 404)
             return
+        with contextlib.ExitStack() as files:
+            await self._invoked(match, scope, receive, send, files)
+
+    async def _invoked(
+        self, match: Match, scope: Scope, receive: Receive, send: Send, files: contextlib.ExitStack
+    ) -> None:
         worker = forwarding.worker_scope(scope, match.params)
         try:
-            body = await prepare(scope["headers"], receive, BODY_BYTES_MAX_DEFAULT, _never)
+            body = await prepare(scope["headers"], receive, BODY_BYTES_MAX, _never, files)
         except ClientGone:
             return
         except BodyTooLarge:
