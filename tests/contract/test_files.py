@@ -115,7 +115,7 @@ def test_lines_that_are_wrong_are_no_matter_where_the_purpose_is_another(run: Ru
 
 @pytest.mark.parametrize("purpose", ["batch", "user_data"])
 def test_a_form_may_name_the_purpose_behind_the_file(run: Running, purpose: str) -> None:
-    parts = [
+    parts: Any = [
         ("file", ("a.jsonl", b"{broken\n")),
         ("purpose", (None, purpose)),
         ("custom_llm_provider", (None, "azure")),
