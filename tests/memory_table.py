@@ -12,10 +12,11 @@ from shared.storage.tables import Row
 
 @dataclass
 class Rows:
-    """What the table holds. `etags` numbers every write."""
+    """What the table holds. `etags` numbers every write; `clock` is the service's, in Unix seconds."""
 
     kept: dict[tuple[str, str], Row] = field(default_factory=dict)
     etags: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    clock: Callable[[], float] = lambda: 0.0
 
 
 class MemoryTable:
@@ -23,7 +24,7 @@ class MemoryTable:
 
     `before(what)` and `after(what)` are called around each request, with the method's name, and may raise
     StorageFailed: before, and nothing was done; after, and the acknowledgement was lost. `failures` fails so many
-    requests to come. `calls` counts them by name.
+    requests to come. `calls` counts them by name, `given` the rows that were read.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class MemoryTable:
         self.after = after
         self.failures = 0
         self.calls: dict[str, int] = {}
+        self.given = 0
 
     @property
     def all(self) -> list[Row]:
@@ -86,10 +88,21 @@ class MemoryTable:
             self.table.kept.pop((partition, key), None)
         self.after("remove_all")
 
-    async def rows(self, partition: str, count: int, *, after: str = "", before: str | None = None) -> list[Row]:
+    async def rows(
+        self,
+        partition: str,
+        count: int,
+        *,
+        after: str = "",
+        before: str | None = None,
+        changed_since: float | None = None,
+    ) -> list[Row]:
         self._ask("rows")
         inside = (row for row in self.all if row.partition == partition and row.key > after)
-        return [row for row in inside if before is None or row.key < before][:count]
+        below = (row for row in inside if before is None or row.key < before)
+        found = [row for row in below if changed_since is None or row.changed_at >= changed_since][:count]
+        self.given += len(found)
+        return found
 
     async def scan(self, first: str, end: str, count: int, *, after: tuple[str, str] | None = None) -> list[Row]:
         self._ask("scan")
@@ -108,5 +121,5 @@ class MemoryTable:
 
     def _write(self, row: Row) -> str:
         etag = f"etag-{next(self.table.etags)}"
-        self.table.kept[row.partition, row.key] = replace(row, etag=etag)
+        self.table.kept[row.partition, row.key] = replace(row, etag=etag, changed_at=self.table.clock())
         return etag

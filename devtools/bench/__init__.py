@@ -14,6 +14,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "streams": ("devtools.bench.streams", {}),
     "speech": ("devtools.bench.speech", {}),
     "choosing": ("devtools.bench.choosing", {}),
+    "sharing": ("devtools.bench.sharing", {}),
     "routing": ("devtools.bench.routing", {"percent": (90, 150)}),
 }
 """Each bench: the module whose `main` it is, and what it is called with when all are run, in this order."""

@@ -78,6 +78,11 @@ class Config:
             name for name in dict.fromkeys(chain) if self.aliases.get(name, name) != own and self.matches(name)
         )
 
+    def is_written(self, requested: str) -> bool:
+        """Whether the file has this very name, as a model_name or an alias of one, and no wildcard makes it."""
+        name = self.aliases.get(requested, requested)
+        return "*" not in name and any(entry.model_name == name for entry in self.entries)
+
     def matches(self, requested: str) -> tuple[Match, ...]:
         """The entries that serve `requested`: its alias or exact name, else the most specific wildcard that fits."""
         name = self.aliases.get(requested, requested)

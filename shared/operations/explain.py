@@ -27,8 +27,8 @@ def explained(router: Router, model: str, candidates: list[Deployment], kept: Ke
     chosen = None if isinstance(choice, Full) else choice.deployment
     verdicts = {one.id: why for one, why in kept.dropped}
     verdicts |= {one.id: refusal.why for one, refusal in refusals(full, now)}
-    verdicts |= {one.deployment.id: "later" for one in able}
-    verdicts |= {one.deployment.id: "could serve" for one in tier}
+    verdicts |= {one.id: "later" for one, _, _ in able}
+    verdicts |= {one.id: "could serve" for one, _, _ in tier}
     if chosen is not None:
         verdicts[chosen.id] = "chosen"
     answer: dict[str, Any] = {

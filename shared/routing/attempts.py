@@ -29,9 +29,8 @@ from shared.routing.estimates import NOTHING, Demand
 from shared.routing.fallbacks import Fallbacks
 from shared.routing.retries import backoff_s, retries_for
 from shared.routing.router import Router
-from shared.routing.selection import Full
+from shared.routing.selection import Chosen, Full
 from shared.routing.state import Reservation
-from shared.routing.strategies import Standing
 from shared.upstream.deployment import Deployment
 from shared.upstream.ratelimit import Told
 from shared.usage.usage import Usage
@@ -184,7 +183,7 @@ class Run:
                     raise self._told(met)
                 met.append(following)
 
-    def _begin(self, chosen: Standing) -> Attempt:
+    def _begin(self, chosen: Chosen) -> Attempt:
         number, now = len(self.trail.attempts) + 1, self.router.now()
         reservation = chosen.state.reserve(now, chosen.tokens)
         entry = entry_id(self.trail.call_id, number)

@@ -87,12 +87,10 @@ def by_context(kept: Kept, demand: Demand) -> None:
     """A prompt that certainly does not fit a context window goes where it may; if it fits nowhere, all stay, and Azure
     tells it how long it is."""
 
-    def fits(one: Deployment) -> bool:
-        window = one.max_input_tokens
-        return window is None or demand.prompt <= window * CERTAINLY_TOO_LONG
-
-    if any(fits(one) for one in kept.deployments):
-        kept.keep(fits, "its context window is too short")
+    shortest = demand.prompt / CERTAINLY_TOO_LONG
+    fitting = [one for one in kept.deployments if one.max_input_tokens is None or one.max_input_tokens >= shortest]
+    if fitting and len(fitting) < len(kept.deployments):
+        kept.keep(lambda one: one in fitting, "its context window is too short")
 
 
 def _plain(region: str) -> str:

@@ -32,9 +32,13 @@ BLIND_AFTER_S = 5.0
 IDLE_S = 70.0
 """An instance that was asked for nothing for so long tells nothing and reads nothing, until it is."""
 INSTANCES_MAX = 500
+FIRST_LOOK_S = 120.0
+"""How far back the first read looks, by this machine's clock; later ones go by the service's."""
+OVERLAP_S = 2.0
+"""Each read looks so far behind the newest row it knows: the service's clock may not be one."""
+CLEAN_S = 600.0
 STALE_S = 3600.0
-"""The row of an instance that was silent for so long is removed."""
-SKEW_S = 2.0
+"""The row of an instance that was silent for so long is removed, which is looked after every CLEAN_S."""
 PROPERTY_BYTES = 60_000
 PROPERTIES_MAX = 12
 
@@ -52,6 +56,8 @@ class Peers:
         self._clock = clock
         self._view = View()
         self._seen: dict[str, str] = {}
+        self._newest: float | None = None
+        self._clean_at = router.now() + CLEAN_S * router.random()
         self._told: tuple[int, bool] | None = None
         self._answered_at = router.now()
         self._active_at = -math.inf
@@ -83,6 +89,7 @@ class Peers:
             async with asyncio.timeout(ANSWER_S):
                 await self._write()
                 await self._read()
+                await self._clean()
         except (SpillwayError, TimeoutError) as error:
             if not self.blind:
                 log.warning("usage is not shared: the storage account does not answer (%s)", type(error).__name__)
@@ -132,7 +139,7 @@ class Peers:
         if told == self._told:  # what there is has merely grown older, which the others know
             return
         packed = pack(self._view.publishable(self._router.states, now))
-        properties: dict[str, str | int | float | bool | bytes] = {"written_at": self._clock()}
+        properties: dict[str, str | int | float | bool | bytes] = {}
         for number, start in enumerate(range(0, len(packed), PROPERTY_BYTES)):
             if number == PROPERTIES_MAX:
                 log.error("usage is not shared: it needs more than %s bytes", PROPERTIES_MAX * PROPERTY_BYTES)
@@ -142,23 +149,37 @@ class Peers:
         self._told = told
 
     async def _read(self) -> None:
-        rows = await self._table.rows(PARTITION, INSTANCES_MAX)
-        now, wall = self._router.now(), self._clock()
+        """Reads what changed since the newest row that is known; the rows of dead instances stay where they are."""
+        since = self._clock() - FIRST_LOOK_S if self._newest is None else self._newest - OVERLAP_S
+        rows = await self._table.rows(PARTITION, INSTANCES_MAX, changed_since=since)
+        if self._newest is None and not any(row.key == self._instance for row in rows):
+            # Not even the row that was just written: this machine's clock is far off.
+            rows = await self._table.rows(PARTITION, INSTANCES_MAX)
+        now, peers = self._router.now(), self._view.peers
         self._answered_at = now
+        newest = max((row.changed_at for row in rows), default=0.0)
+        self._newest = max(newest, self._newest or 0.0) or None
         for row in rows:
             if row.key == self._instance or self._seen.get(row.key) == row.etag:
                 continue
-            age_s = 0.0
-            if row.key not in self._view.peers:  # it may be old: its writer's clock is believed, but for its skew
-                age_s = max(0.0, wall - float(row.properties.get("written_at", wall)) - SKEW_S)
+            # One that is not known may be old; what a known one did since its last is counted as done just now.
+            age_s = 0.0 if row.key in peers else max(0.0, newest - row.changed_at)
             self._seen[row.key] = row.etag
-            if age_s > STALE_S:
-                await self._table.remove(PARTITION, row.key)
-                continue
             packed = b"".join(part for name in _PARTS if isinstance(part := row.properties.get(name, b""), bytes))
-            self._view.peers[row.key] = Peer(now - age_s, {one.deployment_id: one for one in unpack(packed)})
+            peers[row.key] = Peer(now - age_s, {one.deployment_id: one for one in unpack(packed)})
         there = {row.key for row in rows}
-        self._seen = {key: etag for key, etag in self._seen.items() if key in there}
+        self._seen = {key: etag for key, etag in self._seen.items() if key in there or key in peers}
+
+    async def _clean(self) -> None:
+        """Removes the rows of instances that are long gone."""
+        now = self._router.now()
+        if now < self._clean_at or self._newest is None:
+            return
+        self._clean_at = now + CLEAN_S
+        rows = await self._table.rows(PARTITION, INSTANCES_MAX)
+        stale = [row.key for row in rows if row.changed_at < self._newest - STALE_S and row.key != self._instance]
+        if stale:
+            await self._table.remove_all(PARTITION, stale)
 
 
 _PARTS = tuple(f"p{number}" for number in range(PROPERTIES_MAX))

@@ -16,9 +16,9 @@ from shared.routing.estimates import Demand
 from shared.routing.filters import Asked, Kept
 from shared.routing.limits import Grant, Limits
 from shared.routing.retries import RetryBudget, kind_of
-from shared.routing.selection import Full, select
+from shared.routing.selection import Chosen, Full, select
 from shared.routing.state import DeploymentState
-from shared.routing.strategies import Standing, strategy
+from shared.routing.strategies import strategy
 from shared.upstream.deployment import Deployment
 
 WILDCARD_DEPLOYMENTS_MAX = 500
@@ -53,6 +53,8 @@ class Router:
         self._budget = RetryBudget(settings.retry_budget_ratio, settings.retry_budget_min)
         # Deployments of wildcard entries come into being with the names that callers use: bounded, oldest use out.
         self._deployments: OrderedDict[tuple[Entry, str], Deployment] = OrderedDict()
+        # Of the names that the file writes, and so bounded: each operation's deployments of each.
+        self._able: dict[tuple[str, frozenset[str], frozenset[str]], list[Deployment]] = {}
         self._fixed = sum(not entry.is_wildcard for entry in config.entries)
         self.states: dict[str, DeploymentState] = {}
         self.asked = 0
@@ -80,6 +82,9 @@ class Router:
     def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str]) -> list[Deployment]:
         """The group's deployments that can do this kind of operation; of all deployments, perhaps none, when `model`
         is "". Raises ModelNotFound or BadRequest."""
+        known = self._able.get((model, modes, providers))
+        if known is not None:
+            return known.copy()
         group = self.group(model) if model else self.every_deployment()
         able = [one for one in group if one.provider in providers and (one.mode is None or one.mode in modes)]
         if not able and model:
@@ -89,6 +94,8 @@ class Router:
                 param="model",
                 code="model_not_supported",
             )
+        if self._config.is_written(model):
+            self._able[model, modes, providers] = able.copy()
         return able
 
     def kept(self, candidates: Sequence[Deployment], asked: Asked, demand: Demand) -> Kept:
@@ -125,7 +132,7 @@ class Router:
         now = self.now()
         return min(candidates, key=lambda one: (self.state(one).failed_until > now, self.state(one).in_flight))
 
-    def choose(self, candidates: Sequence[Deployment], demand: Demand) -> Standing | Full:
+    def choose(self, candidates: Sequence[Deployment], demand: Demand) -> Chosen | Full:
         """The deployment to ask now, or why there is none. Changes nothing."""
         return select(candidates, self.state, demand, self.now(), self._ranks, self.random)
 

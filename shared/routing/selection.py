@@ -14,11 +14,21 @@ from shared.routing.estimates import Demand
 from shared.routing.limits import Refused
 from shared.routing.state import DeploymentState
 from shared.routing.strategies import Ranks, Standing
-from shared.upstream.deployment import Deployment
+from shared.routing.windows import TICKS
+from shared.upstream.deployment import LAST, Deployment
 
 States = Callable[[Deployment], DeploymentState]
 NAMED_MAX = 10
 """Deployments that an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The deployment that is asked now: its state, and the tokens that the call will take there."""
+
+    deployment: Deployment
+    state: DeploymentState
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +69,38 @@ def stand(
     failed: list[Standing] = []
     full: list[Standing] = []
     prompt, most = demand.prompt, demand.output_max if demand.output else 0
+    tick = int(now * TICKS)
     for one in candidates:
         state = state_of(one)
         estimates = state.estimates
         tokens = int(prompt * estimates.ratio) + (estimates.output if most is None else most)
-        if not state.has_room(now, tokens):
-            full.append(Standing(one, state, tokens))
+        if not state.has_room(now, tick, tokens):
+            full.append((one, state, tokens))
         elif now < state.failed_until:
-            failed.append(Standing(one, state, tokens))
+            failed.append((one, state, tokens))
         else:
-            able.append(Standing(one, state, tokens))
+            able.append((one, state, tokens))
     if failed and not able:
-        soonest = min(one.state.failed_until for one in failed)
-        able = [one for one in failed if one.state.failed_until == soonest]
+        soonest = min(state.failed_until for _, state, _ in failed)
+        able = [one for one in failed if one[1].failed_until == soonest]
     return able, full
 
 
 def refusals(full: Sequence[Standing], now: float) -> list[tuple[Deployment, Refused]]:
     """Why each of these has no room."""
-    reasons = ((one.deployment, one.state.refusal(now, one.tokens)) for one in full)
-    return [(deployment, refused) for deployment, refused in reasons if refused is not None]
+    reasons = ((one, state.refusal(now, tokens)) for one, state, tokens in full)
+    return [(one, refused) for one, refused in reasons if refused is not None]
 
 
 def first_tier(able: list[Standing]) -> list[Standing]:
     """Those of the lowest `order`; of these, one of weight 0 only where all are."""
-    if len(able) > 1:
-        lowest = min([one.deployment.tier for one in able])
-        able = [one for one in able if one.deployment.tier == lowest]
-        if len(able) > 1:
-            able = [one for one in able if one.deployment.weight] or able
+    tiers = [one.tier for one, _, _ in able]
+    lowest = min(tiers, default=LAST)
+    if tiers.count(lowest) < len(tiers):
+        able = [standing for standing, tier in zip(able, tiers, strict=True) if tier == lowest]
+    weights = [one.weight for one, _, _ in able]
+    if 0 in weights:
+        able = [standing for standing, weight in zip(able, weights, strict=True) if weight] or able
     return able
 
 
@@ -98,17 +111,17 @@ def select(
     now: float,
     ranks: Ranks,
     random: Callable[[], float],
-) -> Standing | Full:
+) -> Chosen | Full:
     """The deployment to ask, or why there is none."""
     able, full = stand(candidates, state_of, demand, now)
     if not able:
         return Full(refusals(full, now))
     tier = first_tier(able)
     if len(tier) == 1:
-        return tier[0]
+        return Chosen(*tier[0])
     ranked = ranks(tier, now, random)
     lowest = min(ranked)
     if ranked.count(lowest) == 1:
-        return tier[ranked.index(lowest)]
+        return Chosen(*tier[ranked.index(lowest)])
     best = [one for one, rank in zip(tier, ranked, strict=True) if rank == lowest]
-    return best[int(random() * len(best))]
+    return Chosen(*best[int(random() * len(best))])

@@ -9,7 +9,7 @@ admit together no more than what remains, with what is forgotten by then.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.routing.figures import AGES, Figures, amounts, lanes, older
@@ -48,8 +48,8 @@ class View:
             wanted.roll(int(now))
             throttled_ms = max(0, round((state.throttled_until - now) * 1000)) if now < state.throttled_until else 0
             if own.minute.used or own.tokens.used or state.in_flight or wanted.used or throttled_ms:
-                tokens, requests = lanes(own.tokens.by_age()), lanes(own.minute.by_age())
-                found.append(Figures(id, tokens, requests, state.in_flight, wanted.used, throttled_ms))
+                used = lanes(own.tokens.by_age(), own.minute.by_age())
+                found.append(Figures(id, used, state.in_flight, wanted.used, throttled_ms))
         return found
 
     def apply(
@@ -75,78 +75,81 @@ class View:
                 state.throttle_peers(-math.inf)
                 state.grant = Grant()
                 continue
-            self._fill(id, state, now)
-            state.grant = self._grant(id, state, present, now, next_s, random, blind)
+            wanted = self._fill(id, state, now)
+            share = 1 / (1 + len(present)) if blind else share_of(state.wanted.used, wanted, len(present))
+            state.grant = _blind_grant(state, share, random) if blind else _grant(state, share, now, next_s, random)
+            state.grant.until = now + next_s
 
-    def _fill(self, id: str, state: DeploymentState, now: float) -> None:
-        """The sum of the others' figures, each as much older as it was seen before now."""
-        tokens = requests = in_flight = 0
+    def _fill(self, id: str, state: DeploymentState, now: float) -> list[int]:
+        """The sum of the others' figures, each as much older as it was seen before now; what each of those that are
+        there wants."""
+        used = in_flight = 0
         throttled_until = -math.inf
+        wanted: list[int] = []
+        by_age: dict[int, int] = {}
         for peer in self.peers.values():
             figures = peer.figures.get(id)
             if figures is None:
                 continue
             age_s = int(now - peer.at)
-            if age_s < AGES:
-                tokens += older(figures.tokens, age_s)
-                requests += older(figures.requests, age_s)
+            by_age[age_s] = by_age.get(age_s, 0) + figures.used
             if age_s < PRESENT_S:
                 in_flight += figures.in_flight
+                wanted.append(figures.wanted)
             if figures.throttled_ms:
                 throttled_until = max(throttled_until, min(peer.at + figures.throttled_ms / 1000, now + MINUTE_S))
+        for age_s, amount in by_age.items():
+            used += older(amount, min(age_s, AGES))
         state.peers_in_flight = in_flight
         state.throttle_peers(throttled_until)
-        if not tokens and not requests:
+        if not used:
             state.all, state.peers_tokens_per_s = state.own, 0.0
-            return
-        by_age = amounts(tokens)
+            return wanted
+        tokens, requests = amounts(used)
         if state.all is state.own:
             state.all = Windows()
-        state.all.fill(now, state.own, by_age, amounts(requests))
-        state.peers_tokens_per_s = sum(by_age[1 : RATE_S + 1]) / RATE_S
+        state.all.fill(now, state.own, tokens, requests)
+        state.peers_tokens_per_s = sum(tokens[1 : RATE_S + 1]) / RATE_S
+        return wanted
 
-    def _grant(
-        self,
-        id: str,
-        state: DeploymentState,
-        present: list[Peer],
-        now: float,
-        next_s: float,
-        random: Callable[[], float],
-        blind: bool,
-    ) -> Grant:
-        share = 1 / (1 + len(present)) if blind else self.share(id, state, present, now)
-        used_tokens, used_minute, used_burst = state.used_in(next_s)  # what is free by the next read is shared too
-        own = state.own
-        grant = Grant(until=now + next_s)
-        left_tokens, left_requests = state.told_left(now)
-        if state.tpm is not None:
-            left = state.tpm - used_tokens
-            if blind:
-                grant.tokens = max(0.0, state.tpm * share - own.tokens.used)
-            else:
-                open_tokens = min(left, left_tokens)
-                grant.tokens = _lot(open_tokens * share, open_tokens, share, _call_tokens(state), random)
-        if state.rpm is not None:
-            if blind:
-                grant.minute = _rounded(state.rpm * share - own.minute.used, random)
-                grant.burst = _rounded(state.burst * share - own.burst.used, random)
-            else:
-                grant.minute = _rounded(min(state.rpm - used_minute, left_requests) * share, random)
-                unseen = (state.all.burst.used - own.burst.used) * BURST_MARGIN
-                grant.burst = _rounded((state.burst - used_burst - unseen) * share, random)
-        return grant
 
-    def share(self, id: str, state: DeploymentState, present: list[Peer], now: float) -> float:
-        """This instance's share of what remains at one deployment, of 1."""
-        equal = 1 / (1 + len(present))
-        wanted = [peer.figures[id].wanted if id in peer.figures else 0 for peer in present]
-        own = state.wanted.used
-        all_wanted = own + sum(wanted)
-        if not all_wanted:
-            return equal
-        mine = max(own / all_wanted, equal)
-        return mine / (mine + sum(max(one / all_wanted, equal) for one in wanted))
+def share_of(own: int, wanted: Sequence[int], others: int) -> float:
+    """An instance's share of what remains at one deployment, of 1: by what it wants and what each of so many others
+    does, who may want nothing, but each as if it wanted at least an equal part."""
+    equal = 1 / (1 + others)
+    every = own + sum(wanted)
+    if not every:
+        return equal
+    floor = every * equal
+    mine = max(own, floor)
+    theirs = sum([one if one > floor else floor for one in wanted]) + floor * (others - len(wanted))
+    return mine / (mine + theirs)
+
+
+def _blind_grant(state: DeploymentState, share: float, random: Callable[[], float]) -> Grant:
+    """Where the others cannot be read: a part of the whole limit."""
+    own, grant = state.own, Grant()
+    if state.tpm is not None:
+        grant.tokens = max(0.0, state.tpm * share - own.tokens.used)
+    if state.rpm is not None:
+        grant.minute = _rounded(state.rpm * share - own.minute.used, random)
+        grant.burst = _rounded(state.burst * share - own.burst.used, random)
+    return grant
+
+
+def _grant(state: DeploymentState, share: float, now: float, next_s: float, random: Callable[[], float]) -> Grant:
+    """A part of what remains, with what is free by the next read."""
+    used_tokens, used_minute, used_burst = state.used_in(next_s)
+    left_tokens, left_requests = state.told_left(now)
+    grant = Grant()
+    if state.tpm is not None:
+        left = min(state.tpm - used_tokens, left_tokens)
+        grant.tokens = _lot(left * share, left, share, _call_tokens(state), random)
+    if state.rpm is not None:
+        grant.minute = _rounded(min(state.rpm - used_minute, left_requests) * share, random)
+        unseen = (state.all.burst.used - state.own.burst.used) * BURST_MARGIN
+        grant.burst = _rounded((state.burst - used_burst - unseen) * share, random)
+    return grant
 
 
 def _call_tokens(state: DeploymentState) -> float:

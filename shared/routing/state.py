@@ -102,28 +102,33 @@ class DeploymentState:
         windows = self.all
         return windows.tokens.used - tokens, windows.minute.used - minute, windows.burst.used - burst
 
-    def has_room(self, now: float, tokens: int) -> bool:
-        """Whether a call of about `tokens` may go there now. Called for every candidate of every call."""
+    def has_room(self, now: float, tick: int, tokens: int) -> bool:
+        """Whether a call of about `tokens` may go there now; `tick` is that of now. Called for every candidate of every
+        call, so it reads sums alone."""
         if now < self._blocked_until:
             return False
         windows = self.all
-        if int(now * TICKS) > windows.burst.second:
+        burst = windows.burst
+        if tick > burst.second:
             windows.roll(now)
-        used, grant = windows.tokens.used, self.grant
-        tpm, rpm, parallel = self.tpm, self.rpm, self.configured.parallel
+        used = windows.tokens.used
+        tpm = self.tpm
         if tpm is not None and used + tokens > tpm and (tokens <= tpm or used or self.in_flight):
             return False
-        if rpm is not None and (windows.minute.used >= rpm or windows.burst.used >= self.burst):
+        rpm = self.rpm
+        if rpm is not None and (windows.minute.used >= rpm or burst.used >= self.burst):
             return False
+        parallel = self.configured.parallel
         if parallel is not None and self.in_flight + self.peers_in_flight >= parallel:
             return False
+        grant = self.grant
         if grant.minute < 1 or grant.burst < 1 or (tokens > grant.tokens and used):
             return False
         return now >= self.remaining.until or self._told_refusal(now, tokens) is None
 
     def refusal(self, now: float, tokens: int) -> Refused | None:
         """Why a call of about `tokens` may not go there now, the reason that lasts longest; None when it may."""
-        if self.has_room(now, tokens):
+        if self.has_room(now, int(now * TICKS), tokens):
             return None
         return max(self._reasons(now, tokens), key=lambda one: one.until)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from shared.routing.state import DeploymentState
 from shared.upstream.deployment import Deployment
@@ -16,14 +15,8 @@ LATENCY_BUFFER = 0.0
 """LiteLLM's `lowest_latency_buffer`: within so much of the fastest (0.5 is half as long again) the choice is random."""
 
 
-class Standing(NamedTuple):
-    """One deployment that has room: its state, and the tokens that the call would take there."""
-
-    deployment: Deployment
-    state: DeploymentState
-    tokens: int
-
-
+Standing = tuple[Deployment, DeploymentState, int]
+"""One deployment that has room: its state, and the tokens that the call would take there."""
 Ranks = Callable[[list[Standing], float, Callable[[], float]], list[float]]
 """Ranks of the standings, in their order, at a time (seconds); `random` gives [0, 1)."""
 
@@ -47,34 +40,33 @@ def usage_based(standings: list[Standing], now: float, random: Callable[[], floa
 def by_weight(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
     """The fewest calls under way for its weight; among equals the fewest of the last minute."""
     ranks: list[float] = []
-    for one in standings:
-        weight = one.deployment.weight
-        lately = one.state.used()[1]
-        ranks.append((one.state.in_flight + 1 + lately * 1e-6) / weight if weight else math.inf)
+    for one, state, _ in standings:
+        lately = state.all.minute.used
+        ranks.append((state.in_flight + 1 + lately * 1e-6) / one.weight if one.weight else math.inf)
     return ranks
 
 
 def simple_shuffle(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
     """By chance, each as often as its weight says (Efraimidis and Spirakis: the smallest of exponential draws)."""
-    weights = [one.deployment.weight for one in standings]
+    weights = [one.weight for one, _, _ in standings]
     return [-math.log(1.0 - random()) / weight if weight else math.inf for weight in weights]
 
 
 def least_busy(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
     """The fewest calls under way, on all instances."""
-    return [float(one.state.in_flight + one.state.peers_in_flight) for one in standings]
+    return [float(state.in_flight + state.peers_in_flight) for _, state, _ in standings]
 
 
 def lowest_cost(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
     """The cheapest for input and output together; one without a price comes last."""
-    return [math.inf if one.deployment.token_rate is None else one.deployment.token_rate for one in standings]
+    return [math.inf if (rate := one.token_rate) is None else rate for one, _, _ in standings]
 
 
 def lowest_latency(buffer: float) -> Ranks:
     """The fastest per token lately, or one within `buffer` of it; one that was not seen yet is tried first."""
 
     def ranks(standings: list[Standing], now: float, random: Callable[[], float]) -> list[float]:
-        seen = [one.state.latency_s or 0.0 for one in standings]
+        seen = [state.latency_s or 0.0 for _, state, _ in standings]
         limit = min(seen) * (1 + buffer)
         return [0.0 if one <= limit else one for one in seen]
 

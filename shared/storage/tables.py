@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from shared.storage.account import Account
@@ -30,12 +31,14 @@ _ESCAPED = re.compile(r"!([0-9a-f]{2})")
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row. Keys are made by `escaped` where they hold what a caller wrote; properties are strings (32 Ki
-    characters), numbers and bytes (64 KiB). `etag` is that of the row as it was read, "" for one to be written."""
+    characters), numbers and bytes (64 KiB). `etag` is that of the row as it was read, "" for one to be written;
+    `changed_at` is when it was last written, in Unix seconds of the service's clock."""
 
     partition: str
     key: str
     properties: Mapping[str, Value]
     etag: str = field(default="", compare=False)
+    changed_at: float = field(default=0.0, compare=False)
 
 
 def escaped(text: str) -> str:
@@ -78,8 +81,17 @@ class Table(Protocol):
     async def remove_all(self, partition: str, keys: Sequence[str]) -> None:
         """Removes rows of one partition, however many; those that are not there are removed already."""
 
-    async def rows(self, partition: str, count: int, *, after: str = "", before: str | None = None) -> list[Row]:
-        """The first rows of a partition by key, at most `count`, with keys above `after` and below `before`."""
+    async def rows(
+        self,
+        partition: str,
+        count: int,
+        *,
+        after: str = "",
+        before: str | None = None,
+        changed_since: float | None = None,
+    ) -> list[Row]:
+        """The first rows of a partition by key, at most `count`, with keys above `after` and below `before`; only those
+        whose `changed_at` is no earlier than `changed_since`."""
 
     async def scan(self, first: str, end: str, count: int, *, after: tuple[str, str] | None = None) -> list[Row]:
         """The first rows of the partitions from `first` on and below `end`, by partition and key, at most `count`;
@@ -178,11 +190,23 @@ class AzureTable(Connection):
 
         await self._do(work, missing=None)
 
-    async def rows(self, partition: str, count: int, *, after: str = "", before: str | None = None) -> list[Row]:
+    async def rows(
+        self,
+        partition: str,
+        count: int,
+        *,
+        after: str = "",
+        before: str | None = None,
+        changed_since: float | None = None,
+    ) -> list[Row]:
         condition = "PartitionKey eq @partition"
         condition += " and RowKey gt @after" if after else ""
         condition += " and RowKey lt @before" if before is not None else ""
-        return await self._query(condition, {"partition": partition, "after": after, "before": before}, count)
+        names: dict[str, Any] = {"partition": partition, "after": after, "before": before}
+        if changed_since is not None:
+            condition += " and Timestamp ge @since"
+            names["since"] = datetime.fromtimestamp(changed_since, UTC)
+        return await self._query(condition, names, count)
 
     async def scan(self, first: str, end: str, count: int, *, after: tuple[str, str] | None = None) -> list[Row]:
         condition = "PartitionKey ge @first and PartitionKey lt @end"
@@ -239,4 +263,5 @@ def _row(entity: Any) -> Row:
     for name, value in properties.items():
         if isinstance(value, tuple):  # the library's EntityProperty of a 64-bit integer
             properties[name] = int(value[0])
-    return Row(entity["PartitionKey"], entity["RowKey"], properties, entity.metadata["etag"])
+    changed_at = entity.metadata["timestamp"].timestamp()
+    return Row(entity["PartitionKey"], entity["RowKey"], properties, entity.metadata["etag"], changed_at)

@@ -81,6 +81,7 @@ class Fleet:
         self.started += 1
         chance = random.Random(number)  # noqa: S311
         router = Router(config.parse(self._text(), {}), _build, self.clock, chance.random)
+        self.rows.clock = lambda: WALL + self.clock.now
         table = MemoryTable(self.rows, after=after)
         peers = Peers(table, router, f"i{number}", lambda: WALL + self.clock.now + skew_s)
         made = Instance(router, peers, table)

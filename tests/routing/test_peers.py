@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from shared.errors import RateLimited, StorageFailed
-from shared.routing.peers import BLIND_AFTER_S, IDLE_S, STALE_S
+from shared.routing.peers import BLIND_AFTER_S, CLEAN_S, IDLE_S, STALE_S
 from shared.routing.router import FIRST_READ_S, READ_AGE_S_MAX
 from shared.routing.selection import Full
 from shared.routing.state import Reservation
@@ -188,8 +188,41 @@ async def test_the_row_of_an_instance_long_gone_is_removed() -> None:
     fleet.instances.clear()
     fleet.clock.now += STALE_S + 10
     late = fleet.new()
-    await late.peers.turn()
+    late.asks(1)
+    await fleet.turns()
+    assert [row.key for row in late.table.all] == ["i0", "i1"]
+    fleet.clock.now += CLEAN_S
+    await fleet.turns()
     assert [row.key for row in late.table.all] == ["i1"]
+
+
+async def test_only_rows_that_changed_are_read() -> None:
+    fleet = Fleet(["m: {rpm: 600}"])
+    for _ in range(5):
+        fleet.new().asks(1)
+    one, *quiet = fleet.instances
+    await fleet.turns(20)
+    assert {other.key for other in one.table.all} == {"i0", "i1", "i2", "i3", "i4"}
+    before = one.table.given
+    for _ in range(10):
+        quiet[0].asks(1)
+        one.asks(1)
+        await fleet.turns()
+    # the own row and the one that changes; the others' once more, as they are not much older than the newest known
+    assert one.table.given - before <= 10 * 2 + 3 * 5
+    assert one.state().used()[1] >= 19
+
+
+async def test_a_wall_clock_that_is_hours_wrong_hides_no_use() -> None:
+    fleet = Fleet(["m: {rpm: 10}"])
+    old = fleet.new()
+    await fleet.turns()
+    assert old.asks(10) == 10
+    await fleet.turns()
+    new = fleet.new(skew_s=7200.0)
+    new.ask()
+    await new.peers.turn()
+    assert refused(new.ask()) == "requests per minute"
 
 
 async def test_a_lost_acknowledgement_counts_nothing_twice() -> None:

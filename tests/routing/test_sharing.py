@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.routing.figures import AGES, Figures, lanes
 from shared.routing.limits import Limits
-from shared.routing.sharing import PRESENT_S, Peer, View
+from shared.routing.sharing import PRESENT_S, Peer, View, share_of
 from shared.routing.state import DeploymentState
 
 NOW = 1000.0
@@ -20,7 +20,7 @@ def figures(
     tokens: dict[int, int] | None = None, *, wanted: int = 0, in_flight: int = 0, throttled_ms: int = 0
 ) -> Figures:
     amounts = [(tokens or {}).get(age, 0) for age in range(AGES)]
-    return Figures("d", lanes(amounts), lanes([int(amount > 0) for amount in amounts]), in_flight, wanted, throttled_ms)
+    return Figures("d", lanes(amounts, [int(amount > 0) for amount in amounts]), in_flight, wanted, throttled_ms)
 
 
 def applied(
@@ -39,22 +39,19 @@ def applied(
 def test_shares_by_demand_sum_to_one_and_none_starves(wanted: list[int]) -> None:
     shares = []
     for mine, own in enumerate(wanted):
-        state = DeploymentState(Limits(600))
-        state.wanted.add(int(NOW), own)
-        others = [Peer(NOW, {"d": figures(wanted=one)}) for number, one in enumerate(wanted) if number != mine]
-        shares.append(View().share("d", state, others, NOW))
+        others = [one for number, one in enumerate(wanted) if number != mine and one]
+        shares.append(share_of(own, others, len(wanted) - 1))
     assert math.isclose(sum(shares), 1.0)
     assert min(shares) >= 0.5 / len(wanted)
 
 
 def test_who_wants_more_gets_more() -> None:
-    state = DeploymentState(Limits(600))
-    state.wanted.add(int(NOW), 90)
-    assert View().share("d", state, [Peer(NOW, {"d": figures(wanted=10)})], NOW) > 0.6
+    assert share_of(90, [10], 1) > 0.6
 
 
 def test_an_instance_that_never_asked_there_counts_for_an_equal_part() -> None:
-    assert View().share("d", DeploymentState(Limits(600)), [Peer(NOW, {})], NOW) == 0.5
+    assert share_of(0, [], 1) == 0.5
+    assert share_of(10, [], 1) == pytest.approx(2 / 3)
 
 
 def test_alone_everything_is_granted() -> None:
