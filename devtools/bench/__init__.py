@@ -16,6 +16,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "choosing": ("devtools.bench.choosing", {}),
     "sharing": ("devtools.bench.sharing", {}),
     "routing": ("devtools.bench.routing", {"percent": (90, 150)}),
+    "reports": ("devtools.bench.reports", {}),
 }
 """Each bench: the module whose `main` it is, and what it is called with when all are run, in this order."""
 

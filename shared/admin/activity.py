@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -17,12 +18,12 @@ from shared.admin.totals import FILTERS, found, grouped, summed
 from shared.spend.pricing import usd
 from shared.spend.totals import Group, Sums, Totals
 
-PAGE_DAYS_DEFAULT, PAGE_DAYS_MAX = 50, 400
+PAGE_DAYS_DEFAULT, PAGE_DAYS_MAX = 31, 400
 _METRICS = (
     *("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "total_tokens"),
     *("successful_requests", "failed_requests", "api_requests"),
 )
-_NO_BREAKDOWN = ("mcp_servers", "providers", "endpoints", "entities")
+_NO_BREAKDOWN = ("mcp_servers", "model_groups", "providers", "endpoints", "entities")
 """What LiteLLM breaks down by, too, and the totals do not."""
 Groups = Iterable[tuple[Group, Totals]]
 
@@ -43,7 +44,7 @@ async def activity(books: Books, query: Mapping[str, str]) -> Report:
         "sum_total_tokens": sum(tokens for _, _, tokens in daily),
     }
     rows: list[list[Cell]] = [[_iso(day), requests, tokens] for day, requests, tokens in daily]
-    return Report(answer, ("day", "api_requests", "total_tokens"), rows)
+    return Report(answer, ("day", "api_requests", "total_tokens"), lambda: rows)
 
 
 async def daily(books: Books, query: Mapping[str, str]) -> Report:
@@ -54,6 +55,11 @@ async def daily(books: Books, query: Mapping[str, str]) -> Report:
     number = asking.number(asked, "page", 1, PAGE_DAYS_MAX)
     size = asking.number(asked, "page_size", PAGE_DAYS_DEFAULT, PAGE_DAYS_MAX)
     sums = await found(books, asked, span)
+    return await asyncio.to_thread(_report, sums, number, size)
+
+
+def _report(sums: Sums, number: int, size: int) -> Report:
+    """Made in a thread: there may be tens of thousands of groups."""
     by_day: dict[str, list[tuple[Group, Totals]]] = {}
     for group, totals in sums:
         by_day.setdefault(group.day, []).append((group, totals))
@@ -70,7 +76,7 @@ async def daily(books: Books, query: Mapping[str, str]) -> Report:
             "has_more": number < pages,
         },
     }
-    return Report(answer, _COLUMNS, _table(sums))
+    return Report(answer, _COLUMNS, lambda: _table(sums))
 
 
 _COLUMNS = ("date", "key_id", "key_alias", "model", "deployment", "deployment_id", "spend", *_METRICS)
@@ -87,14 +93,14 @@ def _table(sums: Sums) -> list[list[Cell]]:
 
 def _day(day: str, groups: list[tuple[Group, Totals]]) -> dict[str, Any]:
     models = _breakdown(groups, lambda group: group.model)
+    deployments = grouped(groups, lambda group: group.deployment)
     return {
         "date": _iso(day),
         "metrics": _metrics(summed(totals for _, totals in groups)),
         "breakdown": {
             **{name: {} for name in _NO_BREAKDOWN},
             "models": models,
-            "model_groups": models,
-            "deployments": _breakdown(groups, lambda group: group.deployment),
+            "deployments": {one: {"metrics": _metrics(totals)} for one, totals in sorted(deployments.items())},
             "api_keys": _keys(groups),
         },
     }

@@ -49,7 +49,7 @@ async def listed(books: Books, query: Mapping[str, str], only_key: str | None = 
         "last_id": last,
         "has_more": page.has_more,
     }
-    return Report(answer, _COLUMNS, [_row(entry) for _, entry in page.items], _headers(page, last))
+    return Report(answer, _COLUMNS, lambda: [_row(entry) for _, entry in page.items], _headers(page, last))
 
 
 def _days(asked: Mapping[str, str]) -> int:

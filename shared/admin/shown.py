@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,12 +29,12 @@ Cell = str | int | None
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`json` is the answer; `columns` and `rows` are it as a table. Amounts of money in rows are texts without an
-    exponent. `headers` say what a table has no place for."""
+    """`json` is the answer; `columns` and what `rows` gives are it as a table. Amounts of money in rows are texts
+    without an exponent. `headers` say what a table has no place for."""
 
     json: Any
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Callable[[], Sequence[Sequence[Cell]]]
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

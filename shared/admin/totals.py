@@ -31,7 +31,7 @@ async def found(books: Books, asked: Mapping[str, str], span: Span) -> Sums:
     some = Sums(None)
     for group, totals in sums:
         if key in (None, group.key_id, totals.key_alias or None) and model in (None, group.model):
-            some.add_one(group, totals)
+            some.take_one(group, totals)
     return some
 
 
@@ -42,7 +42,7 @@ async def spend(books: Books, query: Mapping[str, str]) -> Report:
     total = summed(totals for _, totals in await found(books, asked, span))
     answer = {"spend": dollars(total.cost), **span.shown(), **counts(total)}
     row: list[Cell] = [usd(total.cost), *span.shown().values(), *counts(total).values()]
-    return Report(answer, ("spend", *asking.DATES, *COUNTS), [row])
+    return Report(answer, ("spend", *asking.DATES, *COUNTS), lambda: [row])
 
 
 async def keys(books: Books, query: Mapping[str, str]) -> Report:
@@ -89,4 +89,4 @@ async def _ranked(books: Books, query: Mapping[str, str], what: str, name: Calla
         answer.append({what: value, **named, "total_spend": dollars(totals.cost), **counts(totals)})
         rows.append([value, *named.values(), usd(totals.cost), *counts(totals).values()])
     columns = (what, *(("key_alias",) if alias else ()), "total_spend", *COUNTS)
-    return Report(answer, columns, rows)
+    return Report(answer, columns, lambda: rows)

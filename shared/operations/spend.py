@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
@@ -17,7 +18,7 @@ async def spend_logs(context: Context) -> BufferedReply:
     """The attempts of every key; whoever does not hold the master key sees its own."""
     only = None if context.caller.is_master else context.caller.key_id
     books, query = context.parts.books, context.request.query_params
-    return _shown(context, await logs.listed(books, query, only), "spend-logs")
+    return await _shown(context, await logs.listed(books, query, only), "spend-logs")
 
 
 async def global_spend(context: Context) -> BufferedReply:
@@ -48,12 +49,13 @@ async def daily_activity(context: Context) -> BufferedReply:
 async def _report(
     context: Context, make: Callable[[Books, Mapping[str, str]], Awaitable[Report]], name: str
 ) -> BufferedReply:
-    return _shown(context, await make(context.parts.books, context.request.query_params), name)
+    return await _shown(context, await make(context.parts.books, context.request.query_params), name)
 
 
-def _shown(context: Context, report: Report, name: str) -> BufferedReply:
+async def _shown(context: Context, report: Report, name: str) -> BufferedReply:
     headers = {"vary": "accept", "cache-control": "no-store", **report.headers}
     if not wants_csv(context.request.headers.get("accept", "")):
-        return BufferedReply(200, orjson.dumps(report.json), headers)
+        return BufferedReply(200, await asyncio.to_thread(orjson.dumps, report.json), headers)
     headers["content-disposition"] = f'attachment; filename="{name}.csv"'
-    return BufferedReply(200, csv(report.columns, report.rows), headers, "text/csv; charset=utf-8; header=present")
+    table = await asyncio.to_thread(lambda: csv(report.columns, report.rows()))
+    return BufferedReply(200, table, headers, "text/csv; charset=utf-8; header=present")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from shared.errors import StorageFailed
 from shared.spend import places
@@ -27,7 +28,7 @@ async def totals(spend: Table, first: str, last: str) -> Sums:
     months = sorted({places.month_of(day) for day in days})
     for month in months:
         ours = [day for day in days if places.month_of(day) == month]
-        sums.add(await _month(spend, month, ours[0], ours[-1]))
+        sums.take(await _month(spend, month, ours[0], ours[-1]))
     return sums
 
 
@@ -41,34 +42,47 @@ async def _month(spend: Table, month: str, first: str, last: str) -> Sums:
 
 
 async def _read(spend: Table, month: str, first: str, last: str) -> Sums | None:
-    """The totals of some days of a month; None when a day was folded while it was read."""
-    sums = Sums(None)
-    day: Day | None = None
-    missing = 0
+    """The totals of some days of a month; None when a day was folded while it was read.
+
+    What is read is summed in a thread: a busy month's rows would keep the event loop for a while.
+    """
+    reading = _Reading()
     after, count = f"{int(first) - 1}~", 0
     while True:
         rows = await spend.rows(month, 1000, after=after, before=f"{int(last) + 1}")
-        for row in rows:
-            if len(row.key) == 8:
-                day = read_day(row)
-                missing += day.parts
-                sums.add(day.sums)
-            elif "!" in row.key[:9]:
-                if day is not None and row.key.startswith(f"{day.day}!{day.token}!"):
-                    missing -= 1
-                    sums.read(read_part(row))
-            else:
-                _add_running(sums, row, day)
+        await asyncio.to_thread(reading.add, rows)
         count += len(rows)
         if len(rows) < 1000:
-            return sums if missing == 0 else None
+            return reading.sums if reading.missing == 0 else None
         if count >= ROWS_MAX:
             raise StorageFailed("Too much was used for one report; ask for fewer days.", should_retry=False)
         after = rows[-1].key
 
 
-def _add_running(sums: Sums, row: Row, day: Day | None) -> None:
-    """Adds an instance's running totals, unless they are in those of the day."""
-    group, instance, totals = read_rollup(row)
-    if day is None or day.day != group.day or instance not in day.covers:
-        sums.add_one(group, totals)
+class _Reading:
+    """The rows of a month, in their order. `missing`: rows of days' totals that are still to come."""
+
+    def __init__(self) -> None:
+        self.sums = Sums(None)
+        self.missing = 0
+        self._day: Day | None = None
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Adds what these rows say."""
+        for row in rows:
+            if len(row.key) == 8:
+                self._day = read_day(row)
+                self.missing += self._day.parts
+                self.sums.take(self._day.sums)
+            elif "!" in row.key[:9]:
+                if self._day is not None and row.key.startswith(f"{self._day.day}!{self._day.token}!"):
+                    self.missing -= 1
+                    self.sums.read(read_part(row))
+            else:
+                self._add_running(row)
+
+    def _add_running(self, row: Row) -> None:
+        """Adds an instance's running totals, unless they are in those of the day."""
+        group, instance, totals = read_rollup(row)
+        if self._day is None or self._day.day != group.day or instance not in self._day.covers:
+            self.sums.take_one(group, totals)

@@ -62,8 +62,14 @@ class Totals:
 
     def add(self, other: Totals) -> None:
         """Adds what another has summed."""
-        for name in SUMMED:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.calls += other.calls
+        self.attempts += other.attempts
+        self.settled += other.settled
+        self.failed += other.failed
+        self.unknown += other.unknown
+        self.unpriced += other.unpriced
+        self.cost += other.cost
+        self.duration_ms += other.duration_ms
         for name, value in other.usage.items():
             self.usage[name] = self.usage.get(name, 0) + value
         self._name(other.key_alias, other.label)
@@ -80,12 +86,20 @@ class Totals:
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Totals:
         """From JSON, also of a version that sums something else as well."""
-        totals = cls()
-        for name in SUMMED:
-            setattr(totals, name, int(written.get(name, 0)))
-        totals.usage = dict(written.get("usage") or {})
-        totals.key_alias, totals.label = str(written.get("key_alias", "")), str(written.get("label", ""))
-        return totals
+        told = written.get
+        return cls(
+            calls=told("calls", 0),
+            attempts=told("attempts", 0),
+            settled=told("settled", 0),
+            failed=told("failed", 0),
+            unknown=told("unknown", 0),
+            unpriced=told("unpriced", 0),
+            cost=told("cost", 0),
+            duration_ms=told("duration_ms", 0),
+            usage=dict(told("usage") or {}),
+            key_alias=told("key_alias", ""),
+            label=told("label", ""),
+        )
 
 
 SUMMED = ("calls", "attempts", "settled", "failed", "unknown", "unpriced", "cost", "duration_ms")
@@ -121,6 +135,17 @@ class Sums:
         for group, totals in other:
             self.add_one(group, totals)
 
+    def take(self, other: Sums) -> None:
+        """Adds what another has summed, which is given up for it: what was not known here is not copied."""
+        for group, totals in other:
+            self.take_one(group, totals)
+
+    def take_one(self, group: Group, totals: Totals) -> None:
+        """Adds one group's totals, which are given up for it."""
+        known = self.groups.setdefault(self.placed(group), totals)
+        if known is not totals:
+            known.add(totals)
+
     def add_one(self, group: Group, totals: Totals) -> Group:
         """Adds one group's totals; the group that has them now."""
         group = self.placed(group)
@@ -140,7 +165,7 @@ class Sums:
     def read(self, written: Iterable[Any]) -> None:
         """Adds what was written."""
         for day, key_id, model, deployment, totals in written:
-            self.add_one(Group(day, key_id, model, deployment), Totals.read(totals))
+            self.take_one(Group(day, key_id, model, deployment), Totals.read(totals))
 
     def _totals(self, group: Group) -> Totals:
         group = self.placed(group)

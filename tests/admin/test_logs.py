@@ -130,7 +130,7 @@ async def test_as_a_table_it_says_where_it_goes_on(told: Told) -> None:
         "x-spillway-has-more": "true",
         "x-spillway-last-id": report.json["last_id"],
     }
-    row = dict(zip(report.columns, report.rows[0], strict=True))
+    row = dict(zip(report.columns, report.rows()[0], strict=True))
     assert (row["spend"], row["prompt_tokens"], row["started_at"]) == ("0.0000025", 10, "2026-07-01T12:00:00.000Z")
 
 

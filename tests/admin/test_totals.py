@@ -113,17 +113,17 @@ async def test_every_table_adds_up_to_the_same(some: Told) -> None:
         await activity.daily(some.books, {}),
     ):
         at = next(index for index, name in enumerate(report.columns) if name in ("spend", "total_spend"))
-        sums.append(math.fsum(float(str(row[at])) for row in report.rows))
-        assert {len(row) for row in report.rows} == {len(report.columns)}
+        sums.append(math.fsum(float(str(row[at])) for row in report.rows()))
+        assert {len(row) for row in report.rows()} == {len(report.columns)}
     assert sums == pytest.approx([505_000_007 / 1e12] * 4, rel=1e-12)
 
 
 async def test_what_was_folded_by_the_timer_is_the_same(some: Told) -> None:
-    before = (await activity.daily(some.books, {})).rows
+    before = (await activity.daily(some.books, {})).rows()
     await some.instance.die()
     days = {"start_date": "2026-06-20", "end_date": "2026-07-10"}
     await some.world.settle_down()
-    assert (await activity.daily(some.books, days)).rows == before
+    assert (await activity.daily(some.books, days)).rows() == before
 
 
 async def test_reports_refuse_what_they_do_not_have(some: Told) -> None:
