@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 
 _CALL_ID = re.compile(r"call_(\d{8})_([0-9a-f]{12})_([0-9a-z]+)")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+DAY_S = 86_400
 
 
 def resource_id(endpoint_identity: str) -> str:
@@ -57,11 +58,14 @@ class CallIds:
         self.instance = instance
         self._clock = clock
         self._sequence = itertools.count(1)
+        self._day = (-1, "")
 
     def next(self) -> str:
         """A new call id under today's day (UTC)."""
-        day = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%d")
-        return call_id(day, self.instance, next(self._sequence))
+        number = int(self._clock() // DAY_S)
+        if self._day[0] != number:
+            self._day = number, datetime.fromtimestamp(number * DAY_S, UTC).strftime("%Y%m%d")
+        return call_id(self._day[1], self.instance, next(self._sequence))
 
 
 def _base36(number: int) -> str:

@@ -19,6 +19,7 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Sealed:
     upstream: str
 
 
+@lru_cache(maxsize=4096)
 def tag(identity: str) -> bytes:
     """8 bytes that stand for a resource id or an owner inside a sealed id."""
     return hashlib.sha256(identity.encode()).digest()[:_TAG_BYTES]

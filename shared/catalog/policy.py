@@ -37,6 +37,8 @@ def requested(body: dict[str, Any], policy: ParameterPolicy) -> tuple[dict[str, 
 
     Raises BadRequest when one of them has the wrong type. The input is not changed.
     """
+    if _FIELDS.isdisjoint(body):
+        return body, policy
     drop = body.get("drop_params")
     if drop is not None and not isinstance(drop, bool):
         raise _wrong("drop_params", "a boolean")

@@ -19,8 +19,8 @@ class ClientConnection:
 
     def __init__(self, receive: Receive, supervisor: Supervisor) -> None:
         self.gone = False
-        self._left = asyncio.Event()
         self._on_gone: Callable[[], None] | None = None
+        self._waiting: Callable[[], None] | None = None
         self._watch = supervisor.start(self._watch_for_disconnect(receive), "client")
 
     def when_gone(self, tell: Callable[[], None]) -> None:
@@ -35,13 +35,25 @@ class ClientConnection:
 
         `work` is not cancelled, whoever ends first.
         """
-        if self.gone:
+        if self.gone or work.done():
             return work.done()
-        left = asyncio.ensure_future(self._left.wait())
+        # What asyncio.wait does, without a task for the other side: this is done once per call.
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+
+        def end(_: object = None) -> None:
+            if not over.done():
+                over.set_result(None)
+
+        work.add_done_callback(end)
+        self._waiting = end
+        timer = loop.call_later(timeout_s, end)
         try:
-            await asyncio.wait({work, left}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            await over
         finally:
-            left.cancel()
+            timer.cancel()
+            work.remove_done_callback(end)
+            self._waiting = None
         return work.done()
 
     def stop(self) -> None:
@@ -57,6 +69,7 @@ class ClientConnection:
     def leave(self) -> None:
         """The client is gone, whoever noticed it."""
         self.gone = True
-        self._left.set()
+        if self._waiting is not None:
+            self._waiting()
         if self._on_gone is not None:
             self._on_gone()

@@ -41,13 +41,19 @@ def close_files(files: Iterable[FormFile]) -> None:
         one.file.close()
 
 
-def request(method: str, url: str, headers: Mapping[str, str], content: Content | None) -> httpx.Request:
-    """The request with this content; the content type is written here."""
+def request(method: str, url: httpx.URL, headers: Mapping[str, str], content: Content | None) -> httpx.Request:
+    """The request with this content; the content type is written here. `host` and the length are the transport's."""
     import httpx
+
+    if isinstance(content, bytes):
+        # What httpx itself does with bytes, without the headers that the transport writes anyhow.
+        made = httpx.Request(
+            method, url, headers={**headers, "content-type": "application/json"}, stream=httpx.ByteStream(content)
+        )
+        made.read()
+        return made
 
     if isinstance(content, Form):
         parts: Any = [(one.field, (one.filename, one.file, one.content_type)) for one in content.files]
         return httpx.Request(method, url, headers=headers, data=dict(content.fields), files=parts)
-    if content is None:
-        return httpx.Request(method, url, headers=headers)
-    return httpx.Request(method, url, headers={**headers, "content-type": "application/json"}, content=content)
+    return httpx.Request(method, url, headers=headers)

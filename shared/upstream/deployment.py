@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from shared.catalog.api_versions import FORCED, Effective, effective, lacking
 from shared.catalog.capabilities import Capability, resolve
@@ -18,6 +19,9 @@ from shared.ids import deployment_id, resource_id
 from shared.seal import tag
 from shared.upstream.credentials import Credential
 from shared.upstream.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger("spillway")
 
@@ -74,7 +78,7 @@ class Deployment:
     max_input_tokens: int | None = None
     price: Price = UNPRICED
     _effective: dict[tuple[str, frozenset[str]], Effective] = field(default_factory=dict, repr=False)
-    _urls: dict[tuple[str, str, frozenset[str]], str] = field(default_factory=dict, repr=False)
+    _urls: dict[tuple[str, str, frozenset[str]], httpx.URL] = field(default_factory=dict, repr=False)
     _said: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
 
     @property
@@ -101,13 +105,13 @@ class Deployment:
         ids: Mapping[str, str] | None = None,
         query: Sequence[tuple[str, str]] = (),
         carries: frozenset[str] = NOTHING,
-    ) -> str:
+    ) -> httpx.URL:
         """The address for `operation`, whose `path` is below the surface; `ids` fill its braces. `carries` are the
         fields of the request that decide its api-version (shared.catalog.carried)."""
         known = self._urls.get((operation, path, carries))
         if known is None or ids or query:
             version = self._version(operation, carries).version if self.endpoint.provider == "azure" else ""
-            known = self.endpoint.url(path, self.name, version, ids, query)
+            known = _url(self.endpoint.url(path, self.name, version, ids, query))
             if not ids and not query and len(self._urls) < VERSIONS_MAX:
                 self._urls[operation, path, carries] = known
         return known
@@ -150,6 +154,12 @@ class Deployment:
             version,
             own,
         )
+
+
+def _url(text: str) -> httpx.URL:
+    import httpx
+
+    return httpx.URL(text)
 
 
 def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> Deployment:

@@ -102,17 +102,16 @@ async def read(response: httpx.Response, *, idle_s: float, bytes_max: int = REPL
     """The whole body; the response is closed. Raises UpstreamNoReply, UpstreamTimeout or UpstreamFailed (too large)."""
     parts: list[bytes] = []
     size = 0
-    chunks = chunks_of(response)
+    clock = asyncio.get_running_loop().time
     try:
-        while True:
-            async with asyncio.timeout(idle_s):
-                chunk = await anext(chunks, None)
-            if chunk is None:
-                return b"".join(parts)
-            size += len(chunk)
-            if size > bytes_max:
-                raise UpstreamFailed("The model's answer is larger than the gateway carries.", should_retry=False)
-            parts.append(chunk)
+        async with asyncio.timeout(idle_s) as silence:
+            async for chunk in chunks_of(response):
+                silence.reschedule(clock() + idle_s)
+                size += len(chunk)
+                if size > bytes_max:
+                    raise UpstreamFailed("The model's answer is larger than the gateway carries.", should_retry=False)
+                parts.append(chunk)
+        return b"".join(parts)
     except TimeoutError as error:
         raise UpstreamTimeout(f"The model's answer stopped for {idle_s:g} seconds.") from error
     except StreamBroken as error:

@@ -28,7 +28,7 @@ def deployment(
 
 
 def chat_url(one: Deployment) -> str:
-    return one.url("chat_completions", "chat/completions")
+    return str(one.url("chat_completions", "chat/completions"))
 
 
 def test_a_classic_address_names_the_deployment_and_the_version() -> None:
@@ -90,7 +90,7 @@ def test_usage_in_streams_may_be_asked_for_where_the_version_has_it(version: str
 
 
 def carrying(one: Deployment, *carries: str) -> str:
-    return one.url("chat_completions", "chat/completions", carries=frozenset(carries)).rpartition("=")[2]
+    return str(one.url("chat_completions", "chat/completions", carries=frozenset(carries))).rpartition("=")[2]
 
 
 def raises(log: pytest.LogCaptureFixture) -> list[str]:
