@@ -21,6 +21,8 @@ from starlette.requests import Request
 
 from shared.admin.books import Books
 from shared.callers.caller import ANONYMOUS, Caller, Callers
+from shared.callers.key_store import TABLE as KEYS_TABLE
+from shared.callers.keys import Keys
 from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.files.files import Files
@@ -88,7 +90,6 @@ class Gateway:
         self.settings = settings
         self.supervisor = Supervisor(TASKS_PER_CALL_MAX * settings.calls_max + 1000)
         self.sealer = Sealer(settings.id_secrets(config.master_key))
-        self.callers = Callers(config.master_key, settings.allow_anonymous)
         self.upstream = UpstreamClient(
             transport or create_transport(settings.connections_max),
             lambda: transport or create_transport(settings.connections_max, public_only=True),
@@ -102,6 +103,10 @@ class Gateway:
         def table(name: str) -> Table | None:
             return None if account is None else make_table(account, name)
 
+        keys = table(KEYS_TABLE)
+        self.keys = None if keys is None else Keys(keys, self.supervisor, clock, time.monotonic, random_bytes)
+        known = self.keys.known if self.keys else None
+        self.callers = Callers(config.master_key, settings.allow_anonymous, clock, known)
         self.books = Books(table(LEDGER_TABLE), table(SPEND_TABLE), clock)
         self.ledger = Ledger(
             self.books.ledger,
@@ -142,7 +147,7 @@ class Gateway:
             self._seal,
             self._release,
         )
-        self._parts = Parts(self.router, self.health, self.speech, self.books, self.files)
+        self._parts = Parts(self.router, self.health, self.speech, self.books, self.files, self.keys)
         self._under_way = 0
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
@@ -163,14 +168,11 @@ class Gateway:
         """Ends everything that runs; for hosts and tests that end in good order."""
         await self.ledger.flush(FLUSH_S)
         await self.supervisor.close()
-        await self.upstream.close()
-        await self.sign_ins.close()
-        await self.speech.close()
-        await self.background.close()
-        await self.books.close()
-        await self.files.close()
-        if self.peers is not None:
-            await self.peers.close()
+        for part in (self.upstream, self.sign_ins, self.speech, self.background, self.books, self.files):
+            await part.close()
+        for shared in (self.peers, self.keys):
+            if shared is not None:
+                await shared.close()
 
     async def _served(self, find: Callable[[], Match], request: Request) -> Reply:
         call_id = self.call_ids.next()
@@ -196,7 +198,7 @@ class Gateway:
 
     async def _answer(self, match: Match, request: Request, record: CallRecord) -> Reply:
         operation = match.operation
-        caller = ANONYMOUS if operation.open else self.callers.identify(request.headers)
+        caller = ANONYMOUS if operation.open else await self.callers.identify(request.headers)
         record.caller = caller.key_id
         if operation.master and not caller.is_master:
             raise Forbidden("Only the master key may ask for this.")

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from shared.errors import Unauthorized
+from shared.callers.known_keys import KnownKeys
+from shared.callers.virtual_key import VirtualKey, hash_of, may_be_key
+from shared.errors import Forbidden, Unauthorized
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """One holder of a key. `key_id` names the key in records and logs and cannot be used as one; `key_alias` is the
-    operator's name for it."""
+    operator's name for it. `key`: what a virtual key says, None for everybody else."""
 
     key_id: str
     is_master: bool
     key_alias: str = ""
+    key: VirtualKey | None = field(default=None, repr=False, compare=False)
 
 
 MASTER = Caller("master", is_master=True)
@@ -26,13 +30,17 @@ ANONYMOUS = Caller("anonymous", is_master=False)
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Tells callers by their key. `master_key` None is only for an app that allows anonymous use."""
+    """Tells callers by their key. `master_key` None is only for an app that allows anonymous use; `keys` None for one
+    without a storage account. `clock` gives seconds since 1970."""
 
     master_key: str | None = field(repr=False)
     allow_anonymous: bool
+    clock: Callable[[], float] = time.time
+    keys: KnownKeys | None = None
 
-    def identify(self, headers: Mapping[str, str]) -> Caller:
-        """The caller of a request with these (lower-case) headers. Raises Unauthorized.
+    async def identify(self, headers: Mapping[str, str]) -> Caller:
+        """The caller of a request with these (lower-case) headers. Raises Unauthorized, Forbidden for a blocked key,
+        StorageFailed for one that cannot be checked.
 
         The key comes as `Authorization: Bearer KEY` (OpenAI clients) or `api-key: KEY` (AzureOpenAI clients);
         both at once only when they say the same.
@@ -46,7 +54,14 @@ class Callers:
             raise Unauthorized(
                 "You didn't provide an API key. Send it as `Authorization: Bearer YOUR_KEY` or `api-key: YOUR_KEY`."
             )
-        raise Unauthorized("Incorrect API key provided.")
+        known = await self.keys.get(hash_of(key)) if self.keys is not None and may_be_key(key) else None
+        if known is None:
+            raise Unauthorized("Incorrect API key provided.")
+        if known.blocked:
+            raise Forbidden("This API key is blocked.", code="key_blocked")
+        if known.expired(self.clock()):
+            raise Unauthorized("This API key has expired.", code="expired_api_key")
+        return Caller(known.key_id, is_master=False, key_alias=known.alias, key=known)
 
 
 def _key_of(headers: Mapping[str, str]) -> str | None:

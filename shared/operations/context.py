@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from shared.admin.books import Books
 from shared.callers.caller import Caller
+from shared.callers.keys import Keys
 from shared.files.files import Files
 from shared.operations.health import Health
 from shared.operations.speech_store import SpeechStore
@@ -19,13 +20,15 @@ from shared.telemetry import CallRecord
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of the running gateway that such operations use; one for all calls."""
+    """The parts of the running gateway that such operations use; one for all calls. `keys` None: there is no storage
+    account for any."""
 
     router: Router
     health: Health
     speech: SpeechStore
     books: Books
     files: Files
+    keys: Keys | None
 
 
 @dataclass(frozen=True, slots=True)

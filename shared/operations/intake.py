@@ -13,6 +13,7 @@ from shared.config import Config
 from shared.errors import Replay
 from shared.operations import asked as routing
 from shared.operations.accounting import Account
+from shared.operations.allowed import placed, rerouted
 from shared.operations.background import Background
 from shared.operations.body import read_form, read_json
 from shared.operations.client_credentials import Brought, taken
@@ -67,6 +68,7 @@ class Intake:
             seal = self.seal(caller)
             query = tuple(request.query_params.multi_items())
             call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
+            call, asked = placed(self.router, call), rerouted(self.router, caller, asked)
             record.model, record.stream = call.model, call.stream
             estimated = proxied.estimate(call)
             demand = demand_of(proxied, call, estimated.prompt)

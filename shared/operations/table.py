@@ -10,6 +10,7 @@ from shared.operations.completions import COMPLETION
 from shared.operations.embeddings import EMBEDDING
 from shared.operations.health_report import liveliness, readiness, report
 from shared.operations.images import EDIT, GENERATION
+from shared.operations.key_routes import KEY_OPERATIONS
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
 from shared.operations.speech import retrieve as retrieve_speech
@@ -147,6 +148,7 @@ ROUTER_EXPLAIN = Operation(
     path="router/explain",
     summary="Where a chat request would go now and why not elsewhere; nothing is sent",
     explains=CHAT,
+    master=True,
 )
 HEALTH = Operation(
     name="health",
@@ -260,6 +262,7 @@ OPERATIONS: tuple[Operation, ...] = (
     MODELS_LIST,
     MODELS_RETRIEVE,
     ROUTER_EXPLAIN,
+    *KEY_OPERATIONS,
     HEALTH,
     HEALTH_LIVELINESS,
     HEALTH_READINESS,

@@ -72,6 +72,15 @@ class Router:
         """The names a caller can ask for, in the file's order; patterns such as `azure/*` are not names."""
         return tuple(name for name in self._config.model_names if "*" not in name)
 
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The same with the patterns."""
+        return tuple(self._config.model_names)
+
+    def serves(self, model: str) -> bool:
+        """Whether any deployment serves `model`."""
+        return bool(self._config.matches(model))
+
     def group(self, model: str) -> list[Deployment]:
         """The deployments that serve `model`. Raises ModelNotFound, which lists names and patterns that exist."""
         matches = self._config.matches(model)
