@@ -19,7 +19,8 @@ FIND_OLDEST = is() { "$$1" -c "import sys; sys.exit(sys.version_info[:2] != (3, 
 	for p in python3.11 "$(PYENV_VERSIONS)"/3.11*/bin/python3.11 python3 "$$(uv python find 3.11 2>/dev/null)"; do \
 	  if is "$$p"; then command -v "$$p"; exit 0; fi; done; exit 1
 
-.PHONY: help setup run test test-oldest check requirements docs prices bench bench-peers clean oldest-found
+.PHONY: help setup run test test-oldest check requirements docs prices bench bench-peers deploy infra-types \
+	infra-lint clean oldest-found
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -67,8 +68,18 @@ bench-peers: ## Install LiteLLM's proxy and Portkey's gateway into .peers, to be
 	@.peers/litellm/bin/pip install --quiet --disable-pip-version-check "litellm[proxy]"
 	@npm install --silent --no-audit --no-fund --prefix .peers @portkey-ai/gateway
 
+deploy: ## Create everything in Azure, or bring it up to date, and deploy the code: azd up
+	@command -v azd >/dev/null || { echo "Azure Developer CLI was not found: https://aka.ms/azd-install"; exit 1; }
+	azd up $(ARGS)
+
+infra-types: setup ## Regenerate the table of resource types that infra/ is checked against
+	@$(PYTHON) -m devtools.infra
+
+infra-lint: .venv-checkov/.installed ## Lint infra/ with Checkov, which gets an environment of its own (300 MB)
+	@.venv-checkov/bin/checkov --config-file infra/.checkov.yaml $(ARGS)
+
 clean: ## Remove everything that the other commands made
-	rm -rf .venv .venv-3.11 .peers node_modules .spillway .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf .venv .venv-3.11 .venv-checkov .peers node_modules .spillway .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 
 .venv/.installed: requirements.txt requirements-dev.txt
 	@test -x $(PYTHON) || { \
@@ -88,6 +99,13 @@ clean: ## Remove everything that the other commands made
 	  echo "Creating .venv-3.11"; "$$found" -m venv .venv-3.11; }
 	@echo "Installing Python packages for Python 3.11"
 	@$(OLDEST) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+# Checkov pins an older Bicep parser than the tests use, and a hundred packages more: it stays apart.
+.venv-checkov/.installed: infra/requirements-checkov.txt
+	@test -x .venv-checkov/bin/python || { found=$$($(FIND_PYTHON)); "$$found" -m venv .venv-checkov; }
+	@echo "Installing Checkov (some minutes the first time)"
+	@.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r infra/requirements-checkov.txt
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json
