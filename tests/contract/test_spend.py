@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import io
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Spillway
+    from tests.conftest import Running, Spillway
 
 OPERATIONS = (
     "spend_logs",
@@ -157,3 +160,95 @@ def test_nothing_is_sent_to_calculate(spillway: Spillway) -> None:
     run = spillway(CONFIG)
     run.http.post("/spend/calculate", json={"model": "gpt-4o", "completion_response": ANSWER}).raise_for_status()
     assert run.sim.requests() == []
+
+
+def told_totals(run: Running) -> None:
+    """The instance writes its totals, which it does every ten seconds by itself."""
+    house = run.gateway.ledger.house
+    assert house is not None
+    run.await_rest()
+    asyncio.run_coroutine_threadsafe(house.total_round(), run.loop).result(5)
+
+
+def called(spillway: Spillway, azurite: str) -> Running:
+    """Spillway after chats, streamed and not, one that failed over, and embeddings."""
+    run = spillway(CONFIG, AzureWebJobsStorage=azurite)
+    headers = {"x-litellm-tags": "blue,report"}
+    for text in ("one", "two", "three"):
+        run.chat(text, max_tokens=20, headers=headers).raise_for_status()
+    run.chat("streamed", stream=True).raise_for_status()
+    run.sim.fault(resource="east", operation="chat/completions", status=503)
+    run.chat("moved").raise_for_status()
+    run.http.post("/v1/embeddings", json={"model": "embed", "input": "water"}).raise_for_status()
+    told_totals(run)
+    return run
+
+
+def logs_of(run: Running, **query: Any) -> list[dict[str, Any]]:
+    """The list, page by page, of what this Spillway entered."""
+    found: list[dict[str, Any]] = []
+    after: dict[str, str] = {}
+    while True:
+        page = run.http.get("/spend/logs", params={"limit": 4, **query, **after}).raise_for_status().json()
+        found += page["data"]
+        if not page["has_more"]:
+            mine = run.gateway.call_ids.instance
+            return [one for one in found if mine in one["call_id"]]
+        after = {"after": page["last_id"]}
+
+
+def test_the_list_and_the_simulators_bill_agree_to_the_attempt(spillway: Spillway, azurite: str) -> None:
+    run = called(spillway, azurite)
+    entries = logs_of(run)
+    assert [one["status"] for one in entries].count("failed") == 1
+    settled = [one for one in entries if one["status"] == "settled"]
+
+    def of(one: dict[str, Any]) -> tuple[str, int, int]:
+        return one["deployment"], one["usage"]["prompt_tokens"], one["usage"]["completion_tokens"]
+
+    billed = [(one["deployment"], one["prompt_tokens"], one["completion_tokens"]) for one in run.sim.bill()]
+    assert sorted(map(of, settled)) == sorted(billed)
+    moved = [one for one in entries if one["call_id"] == next(e["call_id"] for e in entries if e["status"] == "failed")]
+    assert [(one["attempt"], one["deployment_id"]) for one in moved] == [(1, "east-gpt-4o"), (2, "west-gpt-4o")]
+
+
+def test_what_the_reports_say_is_what_the_list_adds_up_to(spillway: Spillway, azurite: str) -> None:
+    run = called(spillway, azurite)
+    before = {path: run.http.get(path).json() for path in ("/global/spend", "/global/activity")}
+    run.chat("one more", max_tokens=10).raise_for_status()
+    told_totals(run)
+    after = {path: run.http.get(path).json() for path in before}
+    newest = max(logs_of(run), key=lambda one: one["started_at"])
+    assert after["/global/spend"]["spend"] - before["/global/spend"]["spend"] == pytest.approx(newest["spend"])
+    assert after["/global/spend"]["calls"] == before["/global/spend"]["calls"] + 1
+    grown = after["/global/activity"]["sum_total_tokens"] - before["/global/activity"]["sum_total_tokens"]
+    assert grown == newest["usage"]["total_tokens"]
+    models = {one["model"]: one["total_spend"] for one in run.http.get("/global/spend/models").json()}
+    keys = {one["api_key"]: one["total_spend"] for one in run.http.get("/global/spend/keys").json()}
+    assert sum(models.values()) == pytest.approx(after["/global/spend"]["spend"])
+    assert keys == {"master": pytest.approx(after["/global/spend"]["spend"])}
+    daily = run.http.get("/user/daily/activity").json()
+    assert daily["metadata"]["total_spend"] == pytest.approx(after["/global/spend"]["spend"])
+
+
+def test_the_list_is_filtered_and_a_call_is_found_by_any_of_its_ids(spillway: Spillway, azurite: str) -> None:
+    run = called(spillway, azurite)
+    assert len(logs_of(run, tag="blue")) == 3
+    assert {one["model"] for one in logs_of(run, model="embed")} == {"embed"}
+    answer = run.chat("this one")
+    run.await_rest()
+    for found in (
+        logs_of(run, request_id=answer.headers["x-spillway-call-id"]),
+        logs_of(run, request_id=answer.headers["x-request-id"]),
+    ):
+        assert [one["spend"] for one in found] == [pytest.approx(float(answer.headers["x-spillway-cost-usd"]))]
+
+
+def test_the_list_as_a_table(spillway: Spillway, azurite: str) -> None:
+    run = called(spillway, azurite)
+    table = run.http.get("/spend/logs", params={"limit": 1000}, headers={"accept": "text/csv"})
+    rows = list(csv.DictReader(io.StringIO(table.text, newline="")))
+    mine = [row for row in rows if run.gateway.call_ids.instance in row["call_id"]]
+    assert len(mine) == len(logs_of(run))
+    assert {row["status"] for row in mine} == {"settled", "failed"}
+    assert table.headers["x-spillway-has-more"] == "false"
