@@ -1,11 +1,11 @@
-"""Health."""
+"""Health and metrics."""
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
-from shared.operations.table import HEALTH, HEALTH_LIVELINESS, HEALTH_READINESS
+from shared.operations.table import HEALTH, HEALTH_LIVELINESS, HEALTH_READINESS, METRICS
 
 blueprint = func.Blueprint()
 
@@ -23,3 +23,8 @@ async def health_liveliness(request: Request) -> Response:
 @trigger(blueprint, HEALTH_READINESS)
 async def health_readiness(request: Request) -> Response:
     return await answer(HEALTH_READINESS, request)
+
+
+@trigger(blueprint, METRICS)
+async def metrics(request: Request) -> Response:
+    return await answer(METRICS, request)

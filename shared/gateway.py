@@ -14,6 +14,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
@@ -29,20 +30,19 @@ from shared.files.files import Files
 from shared.files.store import FileStore
 from shared.files.store import Storage as FileStorage
 from shared.ids import CallIds, instance_id
-from shared.operations import buffered, speech, streamed
 from shared.operations.accounting import Account, LateSettle
 from shared.operations.background import TABLE, Background
-from shared.operations.connection import ClientConnection
 from shared.operations.context import Context, Parts
-from shared.operations.exchange import Exchange
+from shared.operations.exchanged import exchanged
 from shared.operations.health import Health
 from shared.operations.intake import Intake
+from shared.operations.metrics import readings
 from shared.operations.operation import Operation
 from shared.operations.reply import BufferedReply, Reply
 from shared.operations.responses_polled import ResponsePoll
 from shared.operations.speech_store import SpeechStore, container
 from shared.operations.spellings import Match, Spellings
-from shared.operations.table import AUDIO_SPEECH, OPERATIONS
+from shared.operations.table import OPERATIONS
 from shared.plan import Plan as Plan
 from shared.plan import read_plan as read_plan
 from shared.routing import peers
@@ -55,6 +55,7 @@ from shared.storage.account import Account as StorageAccount
 from shared.storage.tables import AzureTable, Table
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_refused
+from shared.telemetry.telemetry import Telemetry
 from shared.upstream.client import UpstreamClient
 from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entry
@@ -117,6 +118,8 @@ class Gateway:
             mode=cast(Mode, settings.ledger),
             interval_s=settings.ledger_interval_ms / 1000,
         )
+        gauges = partial(readings, self.router, self.ledger, lambda: self._under_way)
+        self.telemetry = Telemetry(self.call_ids.instance, gauges, opentelemetry=plan.opentelemetry)
         self.health = Health(
             self.router.every_deployment,
             self.router.group,
@@ -126,10 +129,11 @@ class Gateway:
             self.call_ids.next,
             lambda asked, free: Account(self.ledger, asked, clock, free=free),
             lambda: self.router.blind(),
+            listener=self.telemetry.heard,
         )
         retention_days = config.general_settings.speech_retention_days
         self.speech = SpeechStore(container(plan.storage), self.supervisor, clock, retention_days, random_bytes)
-        self.background = Background(table(TABLE), self.supervisor, clock)
+        self.background = Background(table(TABLE), self.supervisor, clock, self.telemetry.heard)
         usage = table(peers.TABLE)
         self.peers = None if usage is None else Peers(usage, self.router, self.call_ids.instance, clock)
         self._sharing = False
@@ -147,8 +151,8 @@ class Gateway:
             self._seal,
             self._release,
         )
-        self._parts = Parts(self.router, self.health, self.speech, self.books, self.files, self.keys)
-        self._under_way = 0
+        self._parts = Parts(self.router, self.health, self.speech, self.books, self.files, self.keys, self.telemetry)
+        self._under_way: int = 0
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
         """The reply to a request on the operation's own path. Never raises for what a client or Azure does."""
@@ -177,6 +181,7 @@ class Gateway:
     async def _served(self, find: Callable[[], Match], request: Request) -> Reply:
         call_id = self.call_ids.next()
         record = CallRecord(call_id, operation="unknown", caller="unknown")
+        self.telemetry.began(record, request.headers)
         started = time.monotonic()
         reply: Reply
         try:
@@ -199,7 +204,7 @@ class Gateway:
     async def _answer(self, match: Match, request: Request, record: CallRecord) -> Reply:
         operation = match.operation
         caller = ANONYMOUS if operation.open else await self.callers.identify(request.headers)
-        record.caller = caller.key_id
+        record.caller, record.key_alias = caller.key_id, caller.key_alias
         if operation.master and not caller.is_master:
             raise Forbidden("Only the master key may ask for this.")
         if operation.serve is not None:
@@ -217,34 +222,13 @@ class Gateway:
         except BaseException:
             self._release()
             raise
-        return await self._exchanged(exchange, request)
+        return await exchanged(exchange, request, self.supervisor, self.speech)
 
     def _share(self) -> None:
         """Begins to share usage with the other instances, with the first call."""
         if self.peers is not None and not self._sharing:
             self._sharing = True
             self.supervisor.keep(self.peers.run, "usage sharing")
-
-    async def _exchanged(self, exchange: Exchange, request: Request) -> Reply:
-        try:
-            client = ClientConnection(request.receive, self.supervisor)
-        except SpillwayError as failure:
-            exchange.fail(failure)
-            exchange.close()
-            raise
-        try:
-            if exchange.name == AUDIO_SPEECH.name:
-                return await speech.serve(exchange, client, request.headers, self.speech)
-            if exchange.call.stream:
-                return await streamed.serve(exchange, client)
-            reply = await buffered.serve(exchange, client)
-        except BaseException as error:
-            if isinstance(error, SpillwayError):
-                error.extra_headers |= exchange.reply_headers()
-            client.stop()
-            raise
-        client.stop()
-        return reply
 
     def _deployment(self, match: ConfigMatch) -> Deployment:
         endpoint, _ = of_entry(match.entry)

@@ -12,6 +12,7 @@ from shared.config import Config
 from shared.errors import ConfigError
 from shared.settings import Settings
 from shared.storage.account import Account
+from shared.telemetry.opentelemetry import wanted
 from shared.upstream.endpoint import of_entries
 
 UNSEALED = "SPILLWAY_ID_SECRET: not set, and there is no master key: anybody could seal ids as this app does."
@@ -19,12 +20,14 @@ UNSEALED = "SPILLWAY_ID_SECRET: not set, and there is no master key: anybody cou
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the environment and the configuration file say; made once per process."""
+    """What the environment and the configuration file say; made once per process. `opentelemetry`: somebody exports
+    what it is told."""
 
     config: Config
     settings: Settings
     warnings: tuple[str, ...] = ()
     storage: Account | None = None
+    opentelemetry: bool = False
 
 
 def read_plan(environ: Mapping[str, str]) -> Plan:
@@ -44,4 +47,4 @@ def read_plan(environ: Mapping[str, str]) -> Plan:
     fixed = [pair for pair in zip(config.entries, endpoints, strict=True) if not pair[0].is_wildcard]
     priced = [(entry, endpoint.deployment_for(entry.model.deployment)) for entry, endpoint in fixed]
     warnings = (*config.warnings, *warnings, *upgrades(versions), *prices.warnings(priced))
-    return Plan(config, settings, warnings, Account.read(environ))
+    return Plan(config, settings, warnings, Account.read(environ), wanted(environ))

@@ -28,6 +28,8 @@ class Settings:
     attempt itself, else 503; `async`, nothing waits for it.
     `ledger_interval_ms`: milliseconds between two writes of the ledger; what comes in between is written together.
     `ledger_days`: days after which entries and totals are removed.
+    `log_prompts`: true writes what callers send (messages, input, prompt, instructions) to the log, cut to 8,192
+    characters a call; without it no content is ever written.
     """
 
     allow_anonymous: bool = False
@@ -40,6 +42,7 @@ class Settings:
     ledger: str = "before_reply"
     ledger_interval_ms: int = 8
     ledger_days: int = 400
+    log_prompts: bool = False
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:

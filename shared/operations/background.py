@@ -19,7 +19,7 @@ from shared.spend import records
 from shared.spend.entry import Entry
 from shared.storage.tables import Row, Table, Value
 from shared.supervisor import Supervisor
-from shared.telemetry import CallRecord, call_ended
+from shared.telemetry import CallRecord, Listener, call_ended
 from shared.usage.usage import Usage, response_usage
 
 log = logging.getLogger("spillway")
@@ -67,8 +67,11 @@ Settle = Callable[[Entry, Usage | None, str], Awaitable[Entry]]
 class Background:
     """The background responses of all instances. `table` None: there is no storage, and nothing is noted."""
 
-    def __init__(self, table: Table | None, supervisor: Supervisor, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, table: Table | None, supervisor: Supervisor, clock: Callable[[], float], listener: Listener | None = None
+    ) -> None:
         self._table = table
+        self._listener = listener
         self._supervisor = supervisor
         self._clock = clock
         self._told = False
@@ -173,6 +176,9 @@ class Background:
             completion_tokens=0 if usage is None else usage.completion,
             reasoning_tokens=0 if usage is None else usage.reasoning,
             usage_source="estimated" if usage is None else usage.source,
+            response_model="" if usage is None else usage.model,
+            late=True,
+            listener=self._listener,
         )
 
     async def _write(self, table: Table, job: Job) -> None:

@@ -16,6 +16,7 @@ from shared.operations.speech_store import SpeechStore
 from shared.routing.router import Router
 from shared.seal import Seal
 from shared.telemetry import CallRecord
+from shared.telemetry.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Parts:
     books: Books
     files: Files
     keys: Keys | None
+    telemetry: Telemetry
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from shared.errors import SpillwayError
 from shared.operations.accounting import Account, Refused, tell
 from shared.operations.background import Background, Job
 from shared.operations.operation import Call, Proxied
+from shared.operations.told import tell_attempts
 from shared.routing.attempts import Attempt, Group, Rules, Run, Trail
 from shared.routing.estimates import Demand
 from shared.routing.fallbacks import Fallbacks
 from shared.routing.router import Router
 from shared.settings import Settings
 from shared.supervisor import Supervisor
-from shared.telemetry import CallRecord, call_ended
+from shared.telemetry import CallRecord, call_asked, call_ended
 from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.content import close_files
 from shared.upstream.deployment import Deployment
@@ -235,6 +236,7 @@ class Exchange:
         record.prompt_tokens, record.completion_tokens = usage.prompt, usage.completion
         record.cached_tokens, record.reasoning_tokens = usage.cached, usage.reasoning
         record.usage_source = usage.source
+        record.response_model = usage.model
 
     def fail(self, failure: SpillwayError) -> None:
         """The call ended in this failure; the first one counts, which is what the client was told."""
@@ -251,16 +253,15 @@ class Exchange:
         self._recorded = True
         for attempt in self.trail.attempts:
             attempt.end()
-        last = self.trail.last
         record = self.record
         record.status = record.status or 200
-        record.attempts = len(self.trail.attempts)
-        if last is not None:
-            record.deployment, record.deployment_id = last.deployment.label, last.deployment.id
+        tell_attempts(record, self.trail, self.candidates)
         record.duration_ms = round((time.monotonic() - self.started) * 1000, 3)
         self.account.close(record.code or record.outcome)
         tell(record, self.account.entries)
         close_files(self.call.files)
+        if self.settings.log_prompts:
+            call_asked(self.call.call_id, self.call.body)
         call_ended(record)
         self.on_close()
 

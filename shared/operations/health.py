@@ -22,7 +22,7 @@ from shared.operations.accounting import Account, Refused, tell
 from shared.operations.health_checks import Check, check_for, proves_alive
 from shared.spend.entry import Entry
 from shared.supervisor import Supervisor
-from shared.telemetry import CallRecord, call_ended
+from shared.telemetry import CallRecord, Listener, call_ended
 from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import read
@@ -63,7 +63,8 @@ class Health:
 
     `every` gives a deployment for each entry of the configuration, `group` those that serve a name, raising
     ModelNotFound. `ready` says whether this instance takes calls, `blind` whether the use of other instances cannot be
-    read. `account` gives the account of a check, which may be free. `monotonic` is a clock in seconds.
+    read. `account` gives the account of a check, which may be free. `monotonic` is a clock in seconds. `listener`
+    hears of checks that are billed.
     """
 
     every: Callable[[], Sequence[Deployment]]
@@ -75,6 +76,7 @@ class Health:
     account: Callable[[Entry, bool], Account]
     blind: Callable[[], bool] = lambda: False
     monotonic: Callable[[], float] = time.monotonic
+    listener: Listener | None = None
     _deployments: Sequence[Deployment] | None = None
     _results: OrderedDict[Deployment, Result] = field(default_factory=OrderedDict)
     _running: dict[Deployment, asyncio.Task[Result]] = field(default_factory=dict)
@@ -149,6 +151,7 @@ class Health:
         """Sends the check; a billed one is recorded as a call of its own. Raises SpillwayError."""
         record = CallRecord(self.next_call_id(), operation="health", caller=CALLER, model=deployment.model_name)
         record.deployment, record.deployment_id, record.attempts = deployment.label, deployment.id, 1
+        record.provider, record.listener = deployment.provider, self.listener
         outgoing = Outgoing(
             operation=check.operation,
             path=check.path,

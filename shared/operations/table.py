@@ -11,6 +11,7 @@ from shared.operations.embeddings import EMBEDDING
 from shared.operations.health_report import liveliness, readiness, report
 from shared.operations.images import EDIT, GENERATION
 from shared.operations.key_routes import KEY_OPERATIONS
+from shared.operations.metrics import metrics
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
 from shared.operations.speech import retrieve as retrieve_speech
@@ -150,6 +151,15 @@ ROUTER_EXPLAIN = Operation(
     explains=CHAT,
     master=True,
 )
+METRICS = Operation(
+    name="metrics",
+    method="GET",
+    path="metrics",
+    root="",
+    summary="Counters of this instance, as Prometheus reads them",
+    serve=metrics,
+    master=True,
+)
 HEALTH = Operation(
     name="health",
     method="GET",
@@ -263,6 +273,7 @@ OPERATIONS: tuple[Operation, ...] = (
     MODELS_RETRIEVE,
     ROUTER_EXPLAIN,
     *KEY_OPERATIONS,
+    METRICS,
     HEALTH,
     HEALTH_LIVELINESS,
     HEALTH_READINESS,

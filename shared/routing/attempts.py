@@ -49,7 +49,8 @@ TIMED_OUT_S = 1000.0
 class Attempt:
     """One send of a call to a deployment. `number` counts from 1. `now` is the router's clock, `started` by it.
 
-    `simulates_stream`: the model cannot stream, so its whole answer is made into a stream.
+    `simulates_stream`: the model cannot stream, so its whole answer is made into a stream. `failure`: why the next one
+    was made, or none.
     """
 
     entry_id: str
@@ -60,6 +61,7 @@ class Attempt:
     now: Callable[[], float]
     started: float
     simulates_stream: bool = False
+    failure: SpillwayError | None = None
     _settled: bool = field(default=False, repr=False)
 
     def end(self) -> None:
@@ -194,6 +196,7 @@ class Run:
     def _failed(self, group: Group, attempt: Attempt, failure: SpillwayError) -> None:
         """What a failure means for its deployment: its reservation, and whether it is left alone for a while."""
         group.failures.append(failure)
+        attempt.failure = failure
         attempt.end()
         if isinstance(failure, RateLimited | UpstreamUnreachable | DeploymentNotFound):
             attempt.reservation.cancel()  # not sent, or not counted there

@@ -127,7 +127,7 @@ def fold(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 def usage_fields(usage: Usage) -> dict[str, Any]:
     """A usage as it is kept: the fields that say something. Fields that Usage gets later are kept as well."""
-    told = ((one, getattr(usage, one.name)) for one in fields(usage))
+    told = ((one, getattr(usage, one.name)) for one in fields(usage) if one.compare)
     return {one.name: value for one, value in told if one.default is MISSING or value != one.default}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 _NO_DETAILS: dict[str, Any] = {}
@@ -17,8 +17,8 @@ class Usage:
     OpenAI's `usage` object. `image_size` and `image_quality` are those of every image, "" when nobody said.
     `spoken_tokens` estimates the text of a speech whose upstream tells no tokens, for voices that are billed by them.
     `web_searches`, `file_searches` and `containers` (of a code interpreter) are built-in tools of a response.
-    `tier` is the `service_tier` that the reply names. `source` is `upstream` when the model's deployment said so,
-    `estimated` when we counted what passed by.
+    `tier` is the `service_tier` that the reply names, `model` the model that it names, which is no part of a usage.
+    `source` is `upstream` when the model's deployment said so, `estimated` when we counted what passed by.
     """
 
     prompt: int
@@ -43,6 +43,7 @@ class Usage:
     file_searches: int = 0
     containers: int = 0
     tier: str | None = None
+    model: str = field(default="", compare=False)
 
 
 def chat_usage(payload: Any) -> Usage | None:
@@ -54,7 +55,7 @@ def chat_usage(payload: Any) -> Usage | None:
     usage = payload.get("usage") if isinstance(payload, dict) else None
     if not isinstance(usage, dict):
         return None
-    return _tokens(usage, "prompt_tokens", "completion_tokens", payload.get("service_tier"))
+    return _tokens(usage, "prompt_tokens", "completion_tokens", payload)
 
 
 def typed_usage(payload: Any) -> Usage | None:
@@ -70,7 +71,7 @@ def typed_usage(payload: Any) -> Usage | None:
     seconds = _duration(usage, "seconds") if usage.get("type") == "duration" else None
     if seconds is not None:
         return Usage(0, 0, seconds=seconds)
-    return _tokens(usage, "input_tokens", "output_tokens", payload.get("service_tier"))
+    return _tokens(usage, "input_tokens", "output_tokens", payload)
 
 
 def response_usage(payload: Any) -> Usage | None:
@@ -146,8 +147,8 @@ def _with_tools(told: Usage, output: list[Any]) -> Usage:
     return replace(told, web_searches=searches, file_searches=files, containers=len(containers))
 
 
-def _tokens(usage: dict[str, Any], prompts: str, completions: str, tier: Any) -> Usage | None:
-    """Usage under the names that this kind of answer has for tokens in and out."""
+def _tokens(usage: dict[str, Any], prompts: str, completions: str, payload: dict[str, Any]) -> Usage | None:
+    """The `usage` of a reply, under the names that this kind of answer has for tokens in and out."""
     prompt = _count(usage, prompts)
     if prompt is None:
         return None
@@ -166,7 +167,8 @@ def _tokens(usage: dict[str, Any], prompts: str, completions: str, tier: Any) ->
         image_prompt=_count(given, "image_tokens") or 0,
         image_completion=_count(written, "image_tokens") or 0,
         cached_image=_count(cached, "image_tokens") or 0 if cached else 0,
-        tier=tier if isinstance(tier, str) else None,
+        tier=_text(payload, "service_tier") or None,
+        model=_text(payload, "model"),
     )
 
 
