@@ -26,9 +26,8 @@ from shared.callers.key_store import TABLE as KEYS_TABLE
 from shared.callers.keys import Keys
 from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
-from shared.files.files import Files
-from shared.files.store import FileStore
-from shared.files.store import Storage as FileStorage
+from shared.files.files import files_of
+from shared.files.resource_files import AzureFiles
 from shared.ids import CallIds, instance_id
 from shared.operations.accounting import Account, LateSettle
 from shared.operations.background import TABLE, Background
@@ -137,8 +136,9 @@ class Gateway:
         usage = table(peers.TABLE)
         self.peers = None if usage is None else Peers(usage, self.router, self.call_ids.instance, clock)
         self._sharing = False
-        storage = None if plan.storage is None else FileStorage.of(plan.storage)
-        self.files = Files(FileStore(storage, self.supervisor, clock, random_bytes))
+        resources = AzureFiles(self.upstream, self.call_ids.next)
+        deployments = self.router.every_deployment
+        self.files = files_of(plan.storage, self.supervisor, clock, random_bytes, resources, deployments)
         self._intake = Intake(
             config,
             settings,
@@ -148,6 +148,7 @@ class Gateway:
             self.background,
             self.ledger,
             clock,
+            self.files,
             self._seal,
             self._release,
         )

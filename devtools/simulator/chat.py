@@ -18,6 +18,7 @@ from devtools.simulator import (
     directives,
     errors,
     headers,
+    named_files,
     prompts,
 )
 from devtools.simulator.admission import Admitted
@@ -47,6 +48,7 @@ def _answer(admitted: Admitted) -> Reply:
     call, model = admitted.call, admitted.model
     stream = bool(call.body.get("stream"))
     chat_rules.check(call.body, model, call.surface, call.api_version)
+    named_files.check(call)
     prompt = prompts.read(call.body["messages"], model)
     earlier = chat_audio.earlier_tokens(call, call.world.audio)
     if earlier:

@@ -17,6 +17,8 @@ REPLY_TOKENS = 3
 AUDIO_FORMATS = ("wav", "mp3")
 AUDIO_BYTES_MAX = 20 * 1024 * 1024
 TILES_HIGH_DETAIL = 4
+FILE_TOKENS = 256
+"""What a file counts that is named by its id."""
 """An image's size is not looked at: high and auto detail count four tiles, a 1024 x 1024 image."""
 
 
@@ -116,6 +118,8 @@ def _parts(content: list[Any], index: int, model: Model) -> tuple[str, int, int]
                     "Invalid content type. image_url is only supported by certain models.", where
                 )
             tokens += _image_tokens(part.get("image_url"), model)
+        elif kind == "file":
+            tokens += FILE_TOKENS
         elif kind == "input_audio" and model.audio:
             heard += _heard_tokens(part.get("input_audio"), where)
         else:

@@ -13,6 +13,7 @@ from devtools.simulator import (
     directives,
     errors,
     headers,
+    named_files,
     responses_errors,
     responses_input,
     responses_output,
@@ -70,6 +71,7 @@ def _answer(admitted: Admitted) -> Reply:
     call, model, store = admitted.call, admitted.model, admitted.call.world.responses
     stream = bool(call.body.get("stream"))
     responses_rules.check(call.body, model)
+    named_files.check(call)
     conversation = responses_input.read(call, store, model)
     prompt = conversation.prompt
     wanted = directives.parse(prompt.last, "input")

@@ -1,4 +1,4 @@
-"""Files, uploads and their sweep, as one part of the gateway.
+"""Files, uploads, copies at resources and their sweep, as one part of the gateway.
 
 Interfaces for what is built on files (batches, jobs):
 
@@ -7,19 +7,25 @@ Interfaces for what is built on files (batches, jobs):
     store.begin(owner) → write · finish                                                           write one in one go
     store.new_id(owner) → store.stage(id, block_id, data) … → store.keep(file, block_ids)         write one in slices
     preflight.Checked                                                                             check lines again
+    copies.at(file, deployment)                                            its id at a resource, for models to read
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from shared.errors import SpillwayError
 from shared.files.agenda import Entry
+from shared.files.copies import COPY, Copies
 from shared.files.identity import FILE, UPLOAD
-from shared.files.store import FileStore
+from shared.files.resource_files import ResourceFiles
+from shared.files.store import FileStore, Storage
 from shared.files.uploads import Uploads
+from shared.storage.account import Account
+from shared.supervisor import Supervisor
+from shared.upstream.deployment import Deployment
 
 log = logging.getLogger("spillway")
 
@@ -32,9 +38,12 @@ AGAIN_S = 600.0
 class Files:
     """Everything that is kept of files. Belongs to the running event loop."""
 
-    def __init__(self, store: FileStore) -> None:
+    def __init__(
+        self, store: FileStore, resources: ResourceFiles, deployments: Callable[[], Sequence[Deployment]]
+    ) -> None:
         self.store = store
         self.uploads = Uploads(store)
+        self.copies = Copies(store, resources, deployments)
 
     async def sweep(self, seconds: float = SWEEP_S) -> int:
         """Looks at what is due, for about so long; tells how much that was. With nothing due it costs one request.
@@ -64,8 +73,9 @@ class Files:
         """One entry. One that fails is put off, so that it never keeps the others from being looked at."""
         agenda = self.store.agenda
         reviews: dict[str, Callable[[str], Awaitable[None]]] = {
-            FILE: lambda subject: self.store.review(subject, self._drop_copies),
+            FILE: lambda subject: self.store.review(subject, self.copies.drop_all),
             UPLOAD: self.uploads.review,
+            COPY: self.copies.review,
         }
         review = reviews.get(entry.kind)
         try:
@@ -76,5 +86,15 @@ class Files:
             await agenda.note(self.store.clock() + AGAIN_S, entry.kind, entry.subject)
         await agenda.done(entry)
 
-    async def _drop_copies(self, file_id: str) -> bool:
-        return True
+
+def files_of(
+    account: Account | None,
+    supervisor: Supervisor,
+    clock: Callable[[], float],
+    random_bytes: Callable[[int], bytes],
+    resources: ResourceFiles,
+    deployments: Callable[[], Sequence[Deployment]],
+) -> Files:
+    """The files of a storage account."""
+    storage = None if account is None else Storage.of(account)
+    return Files(FileStore(storage, supervisor, clock, random_bytes), resources, deployments)

@@ -16,6 +16,7 @@ from shared.errors import (
     UpstreamNoReply,
     UpstreamTimeout,
 )
+from shared.operations.attached import learn
 from shared.operations.connection import ClientConnection
 from shared.operations.exchange import Exchange
 from shared.operations.reply import BufferedReply
@@ -100,6 +101,7 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
         await exchange.note(attempt, going_on)
     told = operation.usage(payload)
     usage = operation.told(call, told) if told else exchange.estimate(operation.completion_tokens(payload))
+    await learn(exchange.copies, operation.files_told, call.resource, payload)
     if operation.seal is not None and operation.seal(call, payload):
         body = _written(payload)
     return Answer(body, usage, media_type)

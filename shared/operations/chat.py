@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.errors import BadRequest
+from shared.operations.attached import CHAT_FILES
 from shared.operations.chat_audio import resource_of, seal_chunks, seal_reply
 from shared.operations.chat_events import ChatEvents
 from shared.operations.encoding import asking_usage, dumped
@@ -58,4 +59,5 @@ CHAT = Proxied(
     translator=lambda call: ChatEvents(call.call_id, call.model, show_usage=wants_usage(call), seal=seal_chunks(call)),
     seal=seal_reply,
     scrub=scrub,
+    files=CHAT_FILES,
 )

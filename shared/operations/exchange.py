@@ -6,13 +6,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.catalog.carried import carried
 from shared.catalog.parameters import apply
 from shared.catalog.policy import requested
 from shared.errors import SpillwayError
+from shared.files.copies import Copies
 from shared.operations.accounting import Account, Refused, tell
+from shared.operations.attached import Attached
 from shared.operations.background import Background, Job
 from shared.operations.operation import Call, Proxied
 from shared.operations.told import tell_attempts
@@ -64,6 +67,8 @@ class Exchange:
     account: Account
     fallbacks: Fallbacks | None
     background: Background
+    copies: Copies
+    attached: Attached | None
     on_close: Callable[[], None]
     started: float = field(default_factory=time.monotonic)
     trail: Trail = field(init=False)
@@ -123,6 +128,8 @@ class Exchange:
         attempt must not be sent."""
         deployment = attempt.deployment
         call = self._shaped(attempt)
+        if self.attached is not None:
+            call = replace(call, body=await self.attached.placed(call.body, deployment))
         operation = self.operation
         name = operation.catalog or self.name
         outgoing = Outgoing(
@@ -152,7 +159,8 @@ class Exchange:
 
     def sent(self, attempt: Attempt) -> Call:
         """The call as it was sent: bound to the resource of the attempt's deployment."""
-        return replace(self.call, resource=attempt.deployment.resource_tag)
+        resource = attempt.deployment.resource_tag
+        return replace(self.call, resource=resource, file_of=partial(self.copies.original, resource))
 
     def _shaped(self, attempt: Attempt) -> Call:
         """The call as the deployment's model takes it. Raises BadRequest for what the model does not take."""

@@ -11,9 +11,12 @@ from starlette.requests import Request
 from shared.callers.caller import Caller
 from shared.config import Config
 from shared.errors import Replay
+from shared.files.files import Files
+from shared.files.identity import Owner
 from shared.operations import asked as routing
 from shared.operations.accounting import Account
 from shared.operations.allowed import placed, rerouted
+from shared.operations.attached import attached
 from shared.operations.background import Background
 from shared.operations.body import read_form, read_json
 from shared.operations.client_credentials import Brought, taken
@@ -54,6 +57,7 @@ class Intake:
     background: Background
     ledger: Ledger
     clock: Callable[[], float]
+    files: Files
     seal: Callable[[Caller], Seal]
     on_close: Callable[[], None]
 
@@ -70,6 +74,7 @@ class Intake:
             call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
             call, asked = placed(self.router, call), rerouted(self.router, caller, asked)
             record.model, record.stream = call.model, call.stream
+            named = await attached(self.files, Owner(caller.key_id, caller.is_master), call.body, proxied.files)
             estimated = proxied.estimate(call)
             demand = demand_of(proxied, call, estimated.prompt)
             candidates = self._kept(call, self._candidates(proxied, call, brought), asked, demand).deployments
@@ -96,6 +101,8 @@ class Intake:
             account=self._account(operation.name, proxied, call, asked.tags),
             fallbacks=self._fallbacks(call.model, proxied, asked, demand) if free else None,
             background=self.background,
+            copies=self.files.copies,
+            attached=named,
             on_close=self.on_close,
         )
 

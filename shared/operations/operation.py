@@ -10,6 +10,7 @@ from shared.callers.caller import Caller
 from shared.errors import Replay, SpillwayError
 from shared.operations.context import Context
 from shared.operations.reply import Reply
+from shared.operations.shapes import Shape
 from shared.operations.simulated import streamed_completion
 from shared.seal import Seal
 from shared.upstream.content import Content, FormFile
@@ -49,7 +50,7 @@ class Call:
     `model` is "" where an id alone says what is meant. `timeout_s` is the request's own limit in seconds, None for
     the deployment's. `ids` and `query` go into the upstream's address. `resource` is the tag of the resource that
     the call is bound to by an id it carries, and, once it is sent, of the one that it was sent to. `seal` makes ids
-    for the reply.
+    for the reply; `file_of` gives the file's id for the upstream id of its copy.
     """
 
     call_id: str
@@ -63,6 +64,7 @@ class Call:
     ids: Mapping[str, str] = field(default_factory=dict)
     query: Query = ()
     resource: bytes | None = None
+    file_of: Callable[[str], str | None] = lambda upstream_id: None
 
 
 class Splitter(Protocol):
@@ -125,7 +127,8 @@ class Proxied:
     `catalog` the operation's name in shared.catalog.api_versions where it differs from its own. Where ids belong to a
     resource, `seal` replaces those in a whole reply's JSON, in place, and says whether there were any; `scrub` does so
     in the text of an error. `failed` is the failure that a reply's JSON stands for although its status is 200;
-    `goes_on` is the upstream id of an answer that is made after its reply.
+    `goes_on` is the upstream id of an answer that is made after its reply. `files` is where a body names files,
+    and `files_told` where a reply's JSON does.
     """
 
     upstream_path: str
@@ -151,6 +154,8 @@ class Proxied:
     failed: Callable[[Call, dict[str, Any]], SpillwayError | None] | None = None
     goes_on: Callable[[Call, dict[str, Any]], str | None] | None = None
     scrub: Callable[[Call, str], str] | None = None
+    files: Shape | None = None
+    files_told: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)

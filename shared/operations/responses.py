@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.errors import BadRequest
 from shared.operations import responses_ids
+from shared.operations.attached import RESPONSE_FILES
 from shared.operations.encoding import encode
 from shared.operations.operation import FREE, Call, Incoming, Proxied
 from shared.operations.parsing import asked_tier, boolean, call_of, stream_options, wrong_type
@@ -87,6 +88,8 @@ CREATE = Proxied(
     failed=failure_of,
     goes_on=going_on,
     scrub=responses_ids.scrub,
+    files=RESPONSE_FILES,
+    files_told=responses_ids.RESPONSE,
 )
 COMPACT = replace(CREATE, upstream_path="responses/compact", parse=_parse_whole, translator=None, failed=None)
 INPUT_TOKENS = replace(

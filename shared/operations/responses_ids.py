@@ -12,18 +12,24 @@ from typing import Any
 
 from shared.errors import BadRequest, NotFound, SpillwayError
 from shared.operations.operation import Call, Incoming
-from shared.operations.shapes import CONTENT, ID, NAME, Mark, Place, Shape, places, replace
+from shared.operations.shapes import CONTENT, FILE, ID, NAME, Mark, Place, Shape, places, replace
 from shared.seal import Seal, Sealed
 
+_OUTPUT: Shape = ([{"file_id": FILE}], {"file_id": FILE})
 ITEM: Shape = {
     "id": NAME,
     "encrypted_content": CONTENT,
     "container_id": ID,
     "approval_request_id": NAME,
-    "content": [{"annotations": [{"container_id": ID}]}],
+    "content": [{"file_id": FILE, "annotations": [{"container_id": ID, "file_id": FILE}]}],
+    "output": _OUTPUT,
     "environment": {"container_id": ID},
 }
-TOOL: Shape = {"container": ID, "environment": {"container_id": ID}}
+TOOL: Shape = {
+    "container": (ID, {"file_ids": [FILE]}),
+    "environment": {"container_id": ID},
+    "input_image_mask": {"file_id": FILE},
+}
 RESPONSE: Shape = {
     "id": ID,
     "previous_response_id": ID,
@@ -37,8 +43,8 @@ EVENT: Shape = {
     "response_id": ID,
     "item": ITEM,
     "item_id": ID,
-    "part": {"annotations": [{"container_id": ID}]},
-    "annotation": {"container_id": ID},
+    "part": {"annotations": [{"container_id": ID, "file_id": FILE}]},
+    "annotation": {"container_id": ID, "file_id": FILE},
 }
 ITEMS: Shape = {"data": [ITEM], "first_id": NAME, "last_id": NAME}
 REQUEST: Shape = {
@@ -65,6 +71,8 @@ def sealing(call: Call) -> Callable[[str, Mark], str]:
     def sealed(text: str, mark: Mark) -> str:
         if mark is CONTENT:
             return call.seal.content(text, resource)
+        if mark is FILE:
+            return call.file_of(text) or text
         if text not in known:
             known[text] = call.seal.id(text, resource)
         return known[text]
@@ -117,6 +125,8 @@ def _opened(body: Any, shape: Shape, seal: Seal) -> Iterator[tuple[Any, Any, Sea
     for place in places(body, shape):
         holder, key, mark, param = place
         text: str = holder[key]
+        if mark is FILE:
+            continue  # a file is no resource's: shared.operations.attached
         if mark is CONTENT:
             opened = seal.open_content(text)
             if opened is None and seal.sealer.is_wrapped(text):

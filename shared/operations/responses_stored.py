@@ -91,6 +91,7 @@ def _stored(method: str, path: str, parse: Callable[[Incoming], Call], *replay: 
         catalog=responses.CATALOG,
         seal=responses.seal,
         scrub=responses_ids.scrub,
+        files_told=responses_ids.RESPONSE,
     )
 
 
@@ -100,5 +101,7 @@ RETRIEVE = replace(
 DELETE = _stored("DELETE", "responses/{id}", _parse)
 CANCEL = _stored("POST", "responses/{id}/cancel", _parse, Replay.FAILED, Replay.UNKNOWN)
 INPUT_ITEMS = replace(
-    _stored("GET", "responses/{id}/input_items", _parse_items, Replay.FAILED, Replay.UNKNOWN), seal=_seal_items
+    _stored("GET", "responses/{id}/input_items", _parse_items, Replay.FAILED, Replay.UNKNOWN),
+    seal=_seal_items,
+    files_told=responses_ids.ITEMS,
 )

@@ -19,9 +19,10 @@ class Mark(Enum):
     ID = "an id that a resource made"
     NAME = "an item's id, which a client may also have made itself"
     CONTENT = "opaque content that only the resource which wrote it can read"
+    FILE = "a file's id"
 
 
-ID, NAME, CONTENT = Mark.ID, Mark.NAME, Mark.CONTENT
+ID, NAME, CONTENT, FILE = Mark.ID, Mark.NAME, Mark.CONTENT, Mark.FILE
 
 # dict[str, Shape] | list[Shape] | tuple[Shape, ...] | Mark
 Shape: TypeAlias = Any
