@@ -27,7 +27,6 @@ from shared.callers.keys import Keys
 from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.files.files import files_of
-from shared.files.resource_files import AzureFiles
 from shared.ids import CallIds, instance_id
 from shared.operations.accounting import Account, LateSettle
 from shared.operations.background import TABLE, Background
@@ -136,9 +135,8 @@ class Gateway:
         usage = table(peers.TABLE)
         self.peers = None if usage is None else Peers(usage, self.router, self.call_ids.instance, clock)
         self._sharing = False
-        resources = AzureFiles(self.upstream, self.call_ids.next)
-        deployments = self.router.every_deployment
-        self.files = files_of(plan.storage, self.supervisor, clock, random_bytes, resources, deployments)
+        everywhere, next_id = self.router.every_deployment, self.call_ids.next
+        self.files = files_of(account, self.supervisor, clock, random_bytes, self.upstream, next_id, everywhere)
         self._intake = Intake(
             config,
             settings,

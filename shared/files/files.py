@@ -2,12 +2,11 @@
 
 Interfaces for what is built on files (batches, jobs):
 
-    store.find(owner, id) · store.whole(file) · store.open(file, start) + store.chunks(blob)      read a file
-    lines.lines_of(chunks, start, number)                                                         its lines, resumable
-    store.begin(owner) → write · finish                                                           write one in one go
-    store.new_id(owner) → store.stage(id, block_id, data) … → store.keep(file, block_ids)         write one in slices
-    preflight.Checked                                                                             check lines again
-    copies.at(file, deployment)                                            its id at a resource, for models to read
+    store.find(owner, id) · store.whole(file) · store.open(file, start) + store.chunks(blob)    read a file
+    store.begin(owner) → write · finish                                                         write one in one go
+    store.new_id(owner) → store.stage(id, block_id, data) … → store.keep(file, block_ids)       write one in slices
+    preflight.Checked                                                                           check lines again
+    copies.at(file, deployment)                                       its id at a resource, for models to read
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ from shared.errors import SpillwayError
 from shared.files.agenda import Entry
 from shared.files.copies import COPY, Copies
 from shared.files.identity import FILE, UPLOAD
-from shared.files.resource_files import ResourceFiles
+from shared.files.resource_files import AzureFiles, ResourceFiles
 from shared.files.store import FileStore, Storage
 from shared.files.uploads import Uploads
 from shared.storage.account import Account
 from shared.supervisor import Supervisor
+from shared.upstream.client import UpstreamClient
 from shared.upstream.deployment import Deployment
 
 log = logging.getLogger("spillway")
@@ -92,9 +92,10 @@ def files_of(
     supervisor: Supervisor,
     clock: Callable[[], float],
     random_bytes: Callable[[int], bytes],
-    resources: ResourceFiles,
+    client: UpstreamClient,
+    next_id: Callable[[], str],
     deployments: Callable[[], Sequence[Deployment]],
 ) -> Files:
-    """The files of a storage account."""
+    """The files of a storage account, with copies at resources that are reached by `client`."""
     storage = None if account is None else Storage.of(account)
-    return Files(FileStore(storage, supervisor, clock, random_bytes), resources, deployments)
+    return Files(FileStore(storage, supervisor, clock, random_bytes), AzureFiles(client, next_id), deployments)
