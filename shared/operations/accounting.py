@@ -84,16 +84,18 @@ class Account:
         self._free = free
         self._opened: list[_Opened] = []
 
-    async def open(self, entry_id: str, deployment: Deployment, expected: Usage, most: Usage | None = None) -> None:
-        """Opens an attempt, which is sent next. `expected` is its probable usage, `most` the greatest; no more than
-        that is reserved. Raises Refused."""
+    async def open(
+        self, entry_id: str, deployment: Deployment, expected: Usage, most: Callable[[], Usage] | None = None
+    ) -> None:
+        """Opens an attempt, which is sent next. `expected` is its probable usage, `most` tells the greatest; no more
+        than that is reserved. Raises Refused."""
         if self._free:
             return
         price = deployment.price
         probable = charge(expected, price).cost
         try:
             if self._purse is not None:
-                await self._purse.reserve(entry_id, charge(most or expected, price).cost)
+                await self._purse.reserve(entry_id, charge(most() if most is not None else expected, price).cost)
             try:
                 handle = self._ledger.open(
                     replace(
@@ -155,7 +157,7 @@ class Account:
             prompt = Usage(last.expected.prompt, 0, source="estimated", tier=last.expected.tier)
             settlement = _priced(prompt, last.price)
             if settlement.cost is None and not last.price.unpriced:  # of its images alone: words are free
-                settlement = replace(settlement, status="settled", cost=0)
+                settlement.status, settlement.cost = "settled", 0
         elif perhaps:
             settlement = _unknown(last.handle.entry)
         else:
@@ -211,15 +213,9 @@ class Account:
         return headers
 
     def _settle(self, one: _Opened, settlement: Settlement, outcome: str, status: int, code: str = "") -> None:
-        told = replace(
-            settlement,
-            http_status=status,
-            code=code,
-            outcome=outcome,
-            first_byte_ms=one.first_byte_ms,
-            request_id=one.request_id,
-        )
-        if one.handle.settle(told):
+        settlement.http_status, settlement.code, settlement.outcome = status, code, outcome
+        settlement.first_byte_ms, settlement.request_id = one.first_byte_ms, one.request_id
+        if one.handle.settle(settlement):
             self._tell_purse(one.handle.entry)
 
     def _tell_purse(self, entry: Entry) -> None:
@@ -261,7 +257,7 @@ class LateSettle:
         Raises StorageFailed.
         """
         settlement = _unknown(entry) if usage is None else _priced(usage, self._price(entry.deployment_id))
-        settlement = replace(settlement, outcome=outcome, http_status=200)
+        settlement.outcome, settlement.http_status = outcome, 200
         late = closed(entry, settlement, round(self._clock(), 3))
         await self._ledger.settle_late(late)
         return late

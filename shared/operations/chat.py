@@ -32,7 +32,8 @@ def parse(incoming: Incoming) -> Call:
     if not messages:
         raise BadRequest("`messages` is empty: at least one message is needed.", param="messages", code="empty_array")
     stream_options(incoming.body, stream=call.stream)
-    return replace(call, resource=resource_of(call.body, incoming.seal))
+    resource = resource_of(call.body, incoming.seal)
+    return call if resource is None else replace(call, resource=resource)
 
 
 def encode(call: Call, deployment: Deployment) -> bytes:

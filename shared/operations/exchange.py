@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,10 +72,11 @@ class Exchange:
     on_close: Callable[[], None]
     started: float = field(default_factory=time.monotonic)
     trail: Trail = field(init=False)
-    response_headers: httpx.Headers | None = None
+    response_headers: Mapping[str, str] | None = None
     abandoned: bool = False
     _recorded: bool = False
     _noted: bool | None = None
+    _sent: Call | None = None
 
     def __post_init__(self) -> None:
         self.trail = Trail(self.call.call_id)
@@ -145,22 +146,25 @@ class Exchange:
             bound=self.call.resource is not None,
             carries=carried(name, call.body),
         )
-        await self.account.open(attempt.entry_id, deployment, self._expected(attempt), self._most())
+        await self.account.open(attempt.entry_id, deployment, self._expected(attempt), self._most)
         try:
             response = await self.client.send(deployment, outgoing)
         except SpillwayError as failure:
             if operation.scrub is not None:
                 failure.message = operation.scrub(call, failure.message)
             raise
-        self.response_headers = response.headers
-        self.account.answered(response.headers.get("apim-request-id", ""))
-        attempt.told(told(response.headers))
+        # Read once into a dict: httpx looks through all of them for each name.
+        self.response_headers = headers = dict(response.headers.multi_items())
+        self.account.answered(headers.get("apim-request-id", ""))
+        attempt.told(told(headers))
         return response
 
     def sent(self, attempt: Attempt) -> Call:
         """The call as it was sent: bound to the resource of the attempt's deployment."""
         resource = attempt.deployment.resource_tag
-        return replace(self.call, resource=resource, file_of=partial(self.copies.original, resource))
+        if self._sent is None or self._sent.resource != resource:
+            self._sent = replace(self.call, resource=resource, file_of=partial(self.copies.original, resource))
+        return self._sent
 
     def _shaped(self, attempt: Attempt) -> Call:
         """The call as the deployment's model takes it. Raises BadRequest for what the model does not take."""

@@ -12,7 +12,7 @@ idempotent, whatever comes twice or late.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, astuple, dataclass, field, fields, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -77,7 +77,7 @@ class Entry:
         return int(number) if number.isdecimal() else 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settlement:
     """How an attempt ended. `usage` and `cost` as in Entry; `status` is never `open`."""
 
@@ -92,11 +92,15 @@ class Settlement:
     request_id: str = ""
 
 
-def closed(entry: Entry, settlement: Settlement, ended_at: float) -> Entry:
+_SETTLED = tuple(one.name for one in fields(Settlement))
+_USAGE = tuple((one.name, one.default) for one in fields(Usage) if one.compare)
+
+
+def closed(entry: Entry, settlement: Settlement, ended_at: float, *, continued: bool = False) -> Entry:
     """The entry with its end."""
-    values = {one.name: getattr(settlement, one.name) for one in fields(settlement)}
+    values = {name: getattr(settlement, name) for name in _SETTLED}
     duration_ms = round(max(ended_at - entry.started_at, 0.0) * 1000, 3)
-    return replace(entry, **values, ended_at=ended_at, duration_ms=duration_ms)
+    return replace(entry, **values, ended_at=ended_at, duration_ms=duration_ms, continued=continued)
 
 
 def given_up(entry: Entry, at: float) -> Entry:
@@ -127,8 +131,7 @@ def fold(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 def usage_fields(usage: Usage) -> dict[str, Any]:
     """A usage as it is kept: the fields that say something. Fields that Usage gets later are kept as well."""
-    told = ((one, getattr(usage, one.name)) for one in fields(usage) if one.compare)
-    return {one.name: value for one, value in told if one.default is MISSING or value != one.default}
+    return {name: value for name, default in _USAGE if (value := getattr(usage, name)) != default}
 
 
 def day_and_instance(entry_id: str) -> tuple[str, str]:

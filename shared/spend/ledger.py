@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from shared.errors import StorageFailed
@@ -151,7 +151,7 @@ class Ledger:
         assert self.segments is not None
         assert self.house is not None
         continued = not self.segments.holds(handle.entry.entry_id)
-        handle.entry = replace(closed(handle.entry, settlement, round(self._clock(), 3)), continued=continued)
+        handle.entry = closed(handle.entry, settlement, round(self._clock(), 3), continued=continued)
         if not self.house.heartbeat.is_open(handle.entry.entry_id):
             return False
         self.house.heartbeat.closing(handle.entry.entry_id)

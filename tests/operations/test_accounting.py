@@ -343,7 +343,7 @@ MOST = Usage(9, 5000, source="estimated")
 
 async def opened(home: Any, purse: Wallet) -> Account:
     one = account(home, purse)
-    await one.open("call_1.1", home.gateway.router.group("gpt-4o")[0], EXPECTED, MOST)
+    await one.open("call_1.1", home.gateway.router.group("gpt-4o")[0], EXPECTED, lambda: MOST)
     return one
 
 
@@ -388,6 +388,6 @@ async def test_a_purse_gets_back_what_the_ledger_refused(house: MakeHouse, monke
     monkeypatch.setattr(ledgers, "WAITING_MAX", 0)
     one = account(home, purse, home.gateway.ledger)
     with pytest.raises(Refused) as caught:
-        await one.open("call_1.1", home.gateway.router.group("gpt-4o")[0], EXPECTED, MOST)
+        await one.open("call_1.1", home.gateway.router.group("gpt-4o")[0], EXPECTED, lambda: MOST)
     assert isinstance(caught.value.failure, StorageFailed)
     assert purse.settled == [("call_1.1", 0)]
