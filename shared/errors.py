@@ -26,7 +26,6 @@ SpillwayError                      status  type                    code         
 └─ UpstreamTimeout                 504     upstream_error          upstream_timeout          no
 
 ConfigError is apart: it stops the start and never reaches a client.
-
 The wire shape is OpenAI's, `{"error": {"message", "type", "param", "code"}}`, with Azure's `innererror` kept when
 it sent one. `x-should-retry`, `retry-after-ms` and `retry-after` are what openai-python and openai-node read
 (`_base_client._should_retry`). A message never names an upstream host, a key or another caller's id.
@@ -46,8 +45,12 @@ class Replay(Enum):
 
     FREELY = "freely"  # nothing was done upstream: not sent, or explicitly refused (429, 503, bad credentials)
     FAILED = "failed"  # upstream said that it failed (5xx); the work may have been begun
-    UNKNOWN = "unknown"  # sent, no reply: it may have been done and billed
+    BROKEN = "broken"  # sent, and the connection broke before the answer was here: perhaps done, perhaps billed
+    UNKNOWN = "unknown"  # sent, and no answer in time: it is perhaps still being done, and billed
     NEVER = "never"  # the same request gets the same answer everywhere, or the client has seen data
+
+
+PERHAPS_DONE = frozenset({Replay.BROKEN, Replay.UNKNOWN})
 
 
 class SpillwayError(Exception):
@@ -246,7 +249,7 @@ class UpstreamNoReply(UpstreamFailed):
     """The connection broke after the request was sent and before an answer came: perhaps done, perhaps billed."""
 
     code = "upstream_no_reply"
-    replay = Replay.UNKNOWN
+    replay = Replay.BROKEN
 
 
 class UpstreamMisconfigured(UpstreamFailed):
@@ -293,8 +296,7 @@ class UpstreamTimeout(SpillwayError):
 class ConfigError(Exception):
     """The configuration cannot be used: `path` (`model_list[0].litellm_params.rpm`), what was found and expected.
 
-    `problems` holds every one found, so that an operator mends them in one round. A found value is shown only
-    where it cannot be a secret.
+    `problems` holds every one found. A found value is shown only where it cannot be a secret.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ TABLE = [
     ("InternalError", 500, "server_error", "internal_error", False, Replay.NEVER),
     ("UpstreamFailed", 502, "upstream_error", "upstream_error", True, Replay.FAILED),
     ("UpstreamUnreachable", 502, "upstream_error", "upstream_unreachable", True, Replay.FREELY),
-    ("UpstreamNoReply", 502, "upstream_error", "upstream_no_reply", True, Replay.UNKNOWN),
+    ("UpstreamNoReply", 502, "upstream_error", "upstream_no_reply", True, Replay.BROKEN),
     ("UpstreamMisconfigured", 502, "upstream_error", "upstream_misconfigured", False, Replay.FREELY),
     ("StreamBroken", 502, "upstream_error", "stream_broken", False, Replay.NEVER),
     ("Unavailable", 503, "server_error", "service_unavailable", True, Replay.FREELY),

@@ -15,6 +15,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "speech": ("devtools.bench.speech", {}),
     "choosing": ("devtools.bench.choosing", {}),
     "sharing": ("devtools.bench.sharing", {}),
+    "killed": ("devtools.bench.killed", {}),
     "routing": ("devtools.bench.routing", {"percent": (90, 150)}),
     "reports": ("devtools.bench.reports", {}),
 }

@@ -58,7 +58,9 @@ class RouterSettings(Section):
     )
     retry_budget_ratio: Ratio = Field(0.2, description="retries per call, on average, when many fail")
     retry_budget_min: Fails = Field(10, description="retries per 10 seconds that are always allowed")
-    spill_on_5xx: bool = Field(True, description="true lets the next deployment try what failed with a 5xx")
+    spill_on_5xx: bool = Field(
+        True, description="true lets the next deployment try what failed with a 5xx or broke off"
+    )
     max_wait_ms: Milliseconds = Field(
         0, description="milliseconds a call may wait for room, 60000 at most; 0 answers 429 at once"
     )

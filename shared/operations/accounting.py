@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from shared.catalog.price import Price
 from shared.config.pricing import PICO
-from shared.errors import ContentFiltered, Replay, SpillwayError
+from shared.errors import PERHAPS_DONE, ContentFiltered, Replay, SpillwayError
 from shared.spend.entry import Entry, Settlement, closed, usage_fields
 from shared.spend.ledger import HEADER, Handle, Ledger
 from shared.spend.pricing import charge, usd
@@ -152,7 +152,7 @@ class Account:
         if not self._opened:
             return
         last = self._opened[-1]
-        perhaps = failure.replay is Replay.UNKNOWN or (last.accepted and failure.replay is not Replay.FREELY)
+        perhaps = failure.replay in PERHAPS_DONE or (last.accepted and failure.replay is not Replay.FREELY)
         if isinstance(failure, ContentFiltered) and not last.accepted:
             prompt = Usage(last.expected.prompt, 0, source="estimated", tier=last.expected.tier)
             settlement = _priced(prompt, last.price)

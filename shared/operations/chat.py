@@ -10,7 +10,7 @@ from shared.operations.chat_audio import resource_of, seal_chunks, seal_reply
 from shared.operations.chat_events import ChatEvents
 from shared.operations.encoding import asking_usage, dumped
 from shared.operations.extensions import translated
-from shared.operations.operation import Call, Incoming, Proxied
+from shared.operations.operation import TEXT, Call, Incoming, Proxied
 from shared.operations.parsing import asked_tier, call_of, missing, stream_options, wants_usage, wrong_type
 from shared.operations.responses_ids import scrub
 from shared.upstream.deployment import Deployment
@@ -61,4 +61,5 @@ CHAT = Proxied(
     seal=seal_reply,
     scrub=scrub,
     files=CHAT_FILES,
+    replay=TEXT,
 )

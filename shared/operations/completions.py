@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.operations.chat_events import TextEvents
 from shared.operations.encoding import asking_usage, dumped
-from shared.operations.operation import Call, Incoming, Proxied
+from shared.operations.operation import TEXT, Call, Incoming, Proxied
 from shared.operations.parsing import call_of, missing, stream_options, wants_usage, wrong_type
 from shared.upstream.deployment import Deployment
 from shared.usage.estimate import inputs_tokens, tokens_of
@@ -48,4 +48,5 @@ COMPLETION = Proxied(
     estimate=lambda call: Usage(inputs_tokens(call.body.get("prompt")), 0, source="estimated"),
     completion_tokens=_completion_tokens,
     translator=lambda call: TextEvents(call.call_id, call.model, show_usage=wants_usage(call)),
+    replay=TEXT,
 )

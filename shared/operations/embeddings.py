@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.errors import BadRequest
 from shared.operations.encoding import encode
-from shared.operations.operation import Call, Incoming, Proxied
+from shared.operations.operation import TEXT, Call, Incoming, Proxied
 from shared.operations.parsing import call_of, missing, wrong_type
 from shared.usage.estimate import inputs_tokens, no_tokens
 from shared.usage.usage import Usage, chat_usage
@@ -74,4 +74,5 @@ EMBEDDING = Proxied(
     usage=chat_usage,
     estimate=lambda call: Usage(inputs_tokens(call.body.get("input")), 0, source="estimated"),
     completion_tokens=no_tokens,
+    replay=TEXT,
 )

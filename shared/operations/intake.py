@@ -95,7 +95,7 @@ class Intake:
             record=record,
             drain_s=general.disconnect_drain_s,
             keepalive_s=general.keepalive_s,
-            rules=self._rules(call.model, proxied, asked),
+            rules=self._rules(call, proxied, asked),
             demand=demand,
             estimated=estimated,
             account=self._account(operation.name, proxied, call, asked.tags),
@@ -157,13 +157,16 @@ class Intake:
 
         return Fallbacks(self.config, model, asked, find)
 
-    def _rules(self, model: str, proxied: Proxied, asked: Asked) -> Rules:
+    def _rules(self, call: Call, proxied: Proxied, asked: Asked) -> Rules:
         config, settings = self.config, self.config.router_settings
-        policy = settings.model_group_retry_policy.get(model, settings.retry_policy)
+        policy = settings.model_group_retry_policy.get(call.model, settings.retry_policy)
+        replay = proxied.replay if settings.spill_on_5xx else proxied.replay - {Replay.FAILED, Replay.BROKEN}
+        if call.body.get("background") is True:  # it goes on without its connection
+            replay -= {Replay.BROKEN}
         return Rules(
             retries=config.num_retries if asked.num_retries is None else asked.num_retries,
             again=config.says_num_retries or asked.num_retries is not None or bool(policy),
             policy=policy,
-            replay=proxied.replay if settings.spill_on_5xx else proxied.replay - {Replay.FAILED},
+            replay=replay,
             max_wait_s=settings.max_wait_ms / 1000,
         )

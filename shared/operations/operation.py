@@ -17,6 +17,8 @@ from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
 from shared.usage.usage import Usage
 
+TEXT = frozenset({Replay.FREELY, Replay.FAILED, Replay.BROKEN})
+"""What writes text is sent again where its connection broke: the client would be told to do so, and pay as much."""
 BodyKind = Literal["json", "form", "none"]
 FREE = "nothing"
 """The `billing_unit` of what costs nothing, and is in no ledger."""

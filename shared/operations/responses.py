@@ -12,7 +12,7 @@ from shared.errors import BadRequest
 from shared.operations import responses_ids
 from shared.operations.attached import RESPONSE_FILES
 from shared.operations.encoding import encode
-from shared.operations.operation import FREE, Call, Incoming, Proxied
+from shared.operations.operation import FREE, TEXT, Call, Incoming, Proxied
 from shared.operations.parsing import asked_tier, boolean, call_of, stream_options, wrong_type
 from shared.operations.responses_events import ResponseEvents, failure_of, going_on
 from shared.operations.responses_simulated import streamed_response
@@ -85,6 +85,7 @@ CREATE = Proxied(
     simulate=streamed_response,
     catalog=CATALOG,
     seal=seal,
+    replay=TEXT,
     failed=failure_of,
     goes_on=going_on,
     scrub=responses_ids.scrub,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from shared.errors import BadRequest, Replay
+from shared.errors import PERHAPS_DONE, BadRequest, Replay
 from shared.operations import responses, responses_ids
 from shared.operations.operation import FREE, Call, Incoming, Proxied, Query
 from shared.operations.responses_events import StoredEvents
@@ -95,13 +95,13 @@ def _stored(method: str, path: str, parse: Callable[[Incoming], Call], *replay: 
     )
 
 
-RETRIEVE = replace(
-    _stored("GET", "responses/{id}", _parse_retrieve, Replay.FAILED, Replay.UNKNOWN), translator=StoredEvents
-)
+AGAIN = (Replay.FAILED, *PERHAPS_DONE)
+"""To ask once more changes nothing, and costs nothing."""
+RETRIEVE = replace(_stored("GET", "responses/{id}", _parse_retrieve, *AGAIN), translator=StoredEvents)
 DELETE = _stored("DELETE", "responses/{id}", _parse)
-CANCEL = _stored("POST", "responses/{id}/cancel", _parse, Replay.FAILED, Replay.UNKNOWN)
+CANCEL = _stored("POST", "responses/{id}/cancel", _parse, *AGAIN)
 INPUT_ITEMS = replace(
-    _stored("GET", "responses/{id}/input_items", _parse_items, Replay.FAILED, Replay.UNKNOWN),
+    _stored("GET", "responses/{id}/input_items", _parse_items, *AGAIN),
     seal=_seal_items,
     files_told=responses_ids.ITEMS,
 )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.errors import (
+    PERHAPS_DONE,
     BadRequest,
     DeploymentNotFound,
     NotFound,
@@ -224,6 +225,8 @@ class Run:
         """The next model's deployments, where there is one for this failure and what was sent may be sent again."""
         if self.fallbacks is None or not self._wanted():
             return None
+        if failure.replay in PERHAPS_DONE and failure.replay not in self.rules.replay:
+            return None
         following = self.fallbacks.after(failure)
         return None if following is None else Group(*following)
 
@@ -275,7 +278,7 @@ class Run:
 
 def _most_telling(failures: Sequence[SpillwayError]) -> SpillwayError:
     last = failures[-1]
-    if last.replay is Replay.NEVER or last.replay is Replay.UNKNOWN:
+    if last.replay is Replay.NEVER or last.replay in PERHAPS_DONE:
         return last
     full = [failure for failure in failures if isinstance(failure, RateLimited | Unavailable)]
     if not full:

@@ -19,8 +19,8 @@ class Fallbacks:
     """The models still to be tried for one call, each once.
 
     A prompt that is too long, or that the filter refused, goes to what is configured for that; with nothing
-    configured it goes nowhere, as the same request gets the same answer. What may not be sent again goes nowhere
-    either: it is perhaps billed, or the client has seen data. Anything else goes to `fallbacks`.
+    configured it goes nowhere, as the same request gets the same answer. What may never be sent again goes nowhere
+    either. Anything else goes to `fallbacks`.
     """
 
     config: Config
@@ -47,6 +47,6 @@ class Fallbacks:
             return self.config.context_window_fallbacks_for(self.model)
         if isinstance(failure, ContentFiltered):
             return self.config.content_policy_fallbacks_for(self.model)
-        if failure.replay is Replay.NEVER or failure.replay is Replay.UNKNOWN:
+        if failure.replay is Replay.NEVER:
             return ()
         return self.config.fallbacks_for(self.model) if self.asked.fallbacks is None else self.asked.fallbacks

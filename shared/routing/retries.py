@@ -1,12 +1,16 @@
 """Whether a failed attempt is followed by another: the kind of failure, its retry policy, and the retry budget.
 
 What may be sent again at all, by the phase in which it failed (DESIGN §9); an operation's `replay` says which kinds it
-allows, and the default is the first two:
+allows:
 
-    not sent, or refused in so many words (429, 503, 401, 404 deployment)   Replay.FREELY
+    phase of the failure                                                    kind            sent again
+    not sent, or refused in so many words (429, 503, 401, 404 deployment)   Replay.FREELY   always
     upstream said that it failed (5xx)                                      Replay.FAILED   unless spill_on_5xx is off
-    sent, no reply: perhaps done, perhaps billed                            Replay.UNKNOWN  only where nothing is billed
-    refused for what it says (400), or data has reached the client          Replay.NEVER
+    sent, and the connection broke before the answer was here               Replay.BROKEN   the same, but only text and
+                                                                                            what is free: no image, no
+                                                                                            audio, nothing in background
+    sent, and no answer in time: perhaps it is still being done             Replay.UNKNOWN  only what is free
+    refused for what it says (400), or data has reached the client          Replay.NEVER    never
 """
 
 from __future__ import annotations

@@ -136,11 +136,11 @@ async def test_a_prompt_that_the_filter_refused_is_billed(house: MakeHouse) -> N
 async def test_what_was_sent_and_not_answered_is_unknown_with_its_estimate(
     house: MakeHouse, failure: Exception
 ) -> None:
-    home = house(gives(failure), stored=True)
+    home = house(gives(failure, failure), stored=True)
     await home.chat(max_tokens=10)
-    [entry] = await ended(home)
-    assert (entry.status, entry.code, entry.usage) == ("unknown", "upstream_no_reply", entry.estimate)
-    assert entry.cost == entry.usage["prompt"] * 2_500_000 + 10 * 10_000_000
+    for entry in await ended(home):  # each of the two deployments may have done it
+        assert (entry.status, entry.code, entry.usage) == ("unknown", "upstream_no_reply", entry.estimate)
+        assert entry.cost == entry.usage["prompt"] * 2_500_000 + 10 * 10_000_000
 
 
 async def test_what_never_left_costs_nothing(house: MakeHouse) -> None:

@@ -149,8 +149,8 @@ async def test_a_failure_that_may_not_be_repeated_ends_it(failure: SpillwayError
 
 
 async def test_an_operation_may_allow_what_is_perhaps_done_to_be_repeated() -> None:
-    calls = Calls(a=UpstreamNoReply("x"))
-    assert await calls.run(replay=SAFE | {Replay.UNKNOWN}) == "b"
+    assert await Calls(a=UpstreamTimeout("x")).run(replay=SAFE | {Replay.UNKNOWN}) == "b"
+    assert await Calls(a=UpstreamNoReply("x")).run(replay=SAFE | {Replay.BROKEN}) == "b"
 
 
 async def test_an_operation_may_forbid_what_has_failed_to_be_repeated() -> None:
@@ -321,6 +321,7 @@ FALLBACK = TEXT + (
         ("content_policy_fallbacks", BadRequest("x"), False),
         ("fallbacks", DeploymentNotFound("x"), True),
         ("fallbacks", UpstreamTimeout("x"), False),  # perhaps billed
+        ("fallbacks", UpstreamNoReply("x"), False),  # the same
         ("fallbacks", StreamBroken("x"), False),  # billed, and the client has seen data
         ("fallbacks", ContextLengthExceeded("x"), False),
         ("fallbacks", NotFound("x"), False),
@@ -335,6 +336,13 @@ async def test_another_model_takes_over_after_its_kind_of_failure(
         assert await calls.run(asked=Asked()) == "z"
     else:
         assert await calls.failure(asked=Asked()) is failure
+
+
+async def test_another_model_takes_over_what_broke_off_where_the_operation_allows_that() -> None:
+    calls = Calls("router_settings: {fallbacks: [{m: [other]}]}\n", FALLBACK)
+    calls.failures = dict.fromkeys("abcd", UpstreamNoReply("x"))
+    assert await calls.run(replay=SAFE | {Replay.BROKEN}, retries=0, asked=Asked()) == "z"
+    assert calls.tried == ["a", "z"]
 
 
 async def test_a_request_names_its_own_fallbacks_or_none() -> None:
