@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 
+from shared import reload
 from shared.admin.books import Books
 from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.callers.key_store import TABLE as KEYS_TABLE
@@ -42,7 +43,9 @@ from shared.operations.speech_store import SpeechStore, container
 from shared.operations.spellings import Match, Spellings
 from shared.operations.table import OPERATIONS
 from shared.plan import Plan as Plan
+from shared.plan import check as check
 from shared.plan import read_plan as read_plan
+from shared.plan import use as use
 from shared.routing import peers
 from shared.routing.peers import Peers
 from shared.routing.router import Router
@@ -245,22 +248,7 @@ class Gateway:
         self._under_way -= 1
 
 
-_plans: list[Plan] = []
 _gateways: WeakKeyDictionary[asyncio.AbstractEventLoop, Gateway] = WeakKeyDictionary()
-
-
-def check() -> Plan:
-    """The plan of this process, read from its environment on the first call. Raises ConfigError."""
-    if not _plans:
-        use(read_plan(os.environ))
-    return _plans[-1]
-
-
-def use(plan: Plan) -> None:
-    """Makes `plan` the one that event loops to come are served by, and says what an operator should know of it."""
-    _plans[:] = [plan]
-    for warning in plan.warnings:
-        log.warning("%s", warning)
 
 
 def current() -> Gateway:
@@ -268,7 +256,16 @@ def current() -> Gateway:
     loop = asyncio.get_running_loop()
     gateway = _gateways.get(loop)
     if gateway is None:
-        gateway = _gateways[loop] = Gateway(check())
+        gateway = _renew(check())
+        reload.watch(gateway, check(), _renew)
+    return gateway
+
+
+def _renew(plan: Plan) -> Gateway:
+    """Builds the gateway that the running loop's calls go to from now on."""
+    gateway = _gateways[asyncio.get_running_loop()] = Gateway(plan)
+    if plan is not check():
+        use(plan)
     return gateway
 
 

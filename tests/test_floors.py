@@ -18,6 +18,7 @@ FLOORS = {
     "batches": 3,
     "plan": 2,
     "warmup": 3,
+    "reload": 3,
     "callers": 2,
     "routing": 2,
     "spend": 2,
@@ -38,6 +39,7 @@ FLOORS = {
 """Modules and packages of shared/, by their first name, as DESIGN has them. A new one is put on its floor here."""
 NEIGHBOURS = {
     "operations": {"admin"},  # a route serves what a report builds
+    "reload": {"operations"},  # what is wrong with a changed configuration is said by /health
     "upstream": {"catalog"},  # an address needs to know which api-version has what
     "config": {"errors"},
     "settings": {"errors"},

@@ -35,7 +35,8 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
 """Each part of the file: its model, and where its keys without effect are listed."""
 OPENAI_KEY = "for OpenAI's models, when the entry has no api_key"
 VARIABLES: dict[str, str] = {
-    "SPILLWAY_CONFIG": "path of the configuration file; without it the variables below serve one resource",
+    "SPILLWAY_CONFIG": "the configuration: the path of a file, or the URL of a blob, which is read again when it "
+    "changes; without it the variables below serve one resource",
     "SPILLWAY_MASTER_KEY": "the key that callers send; wins over `general_settings.master_key`",
     "AzureWebJobsStorage": "the storage account: a connection string, or `AzureWebJobsStorage__accountName`, "
     "`__blobServiceUri` and `__tableServiceUri` with an identity",

@@ -77,6 +77,7 @@ class Health:
     blind: Callable[[], bool] = lambda: False
     monotonic: Callable[[], float] = time.monotonic
     listener: Listener | None = None
+    configuration_problem: Callable[[], str | None] = lambda: None
     _deployments: Sequence[Deployment] | None = None
     _results: OrderedDict[Deployment, Result] = field(default_factory=OrderedDict)
     _running: dict[Deployment, asyncio.Task[Result]] = field(default_factory=dict)
@@ -91,7 +92,7 @@ class Health:
             await asyncio.wait(waiting, timeout=REPORT_S)
         healthy: list[dict[str, Any]] = []
         unhealthy: list[dict[str, Any]] = []
-        now = self.monotonic()
+        now, problem = self.monotonic(), self.configuration_problem()
         for one in chosen:
             shown, good = self._shown(one, now)
             (healthy if good else unhealthy).append(shown)
@@ -101,6 +102,8 @@ class Health:
             "healthy_count": len(healthy),
             "unhealthy_count": len(unhealthy),
             "usage": "local" if self.blind() else "shared",
+            "configuration": "current" if problem is None else "last good",
+            **({} if problem is None else {"configuration_problem": problem}),
         }
 
     def _chosen(self, model: str | None) -> Sequence[Deployment]:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from shared import gateway
+from shared import plan as plans
 from shared.errors import ConfigError
 from shared.gateway import Plan, read_plan
 from shared.settings import Settings
@@ -223,7 +224,7 @@ def test_an_address_that_is_none_stops_the_start() -> None:
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch) -> Plan:
     """A plan, with no plan of another test in use."""
-    monkeypatch.setattr(gateway, "_plans", [])
+    monkeypatch.setattr(plans, "_in_use", [])
     read = read_plan(ENVIRON)
     return Plan(read.config, Settings(), ("mind this",))
 
