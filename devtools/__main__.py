@@ -13,6 +13,7 @@ COMMANDS = {
     "up": ("devtools.up", "main", "Run storage, simulator and host together; one Ctrl-C ends them."),
     "host": ("devtools.host.cli", "main", "Serve function_app.py as Azure Functions would."),
     "storage": ("devtools.storage", "main", "Run Azurite, the storage emulator."),
+    "doctor": ("devtools.doctor", "main", "Hold a configuration against reality, and say what to do."),
     "bench": ("devtools.bench", "main", "Measure Spillway on this machine."),
 }
 

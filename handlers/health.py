@@ -5,7 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
-from shared.operations.table import HEALTH, HEALTH_LIVELINESS, HEALTH_READINESS, METRICS
+from shared.operations.table import HEALTH, HEALTH_DOCTOR, HEALTH_LIVELINESS, HEALTH_READINESS, METRICS
 
 blueprint = func.Blueprint()
 
@@ -13,6 +13,11 @@ blueprint = func.Blueprint()
 @trigger(blueprint, HEALTH)
 async def health(request: Request) -> Response:
     return await answer(HEALTH, request)
+
+
+@trigger(blueprint, HEALTH_DOCTOR)
+async def health_doctor(request: Request) -> Response:
+    return await answer(HEALTH_DOCTOR, request)
 
 
 @trigger(blueprint, HEALTH_LIVELINESS)

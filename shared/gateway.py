@@ -22,9 +22,11 @@ from starlette.requests import Request
 
 from shared import reload
 from shared.admin.books import Books
+from shared.admin.doctor import Doctor
 from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.callers.key_store import TABLE as KEYS_TABLE
 from shared.callers.keys import Keys
+from shared.config import Entry
 from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.files.files import files_of
@@ -153,7 +155,10 @@ class Gateway:
             self._seal,
             self._release,
         )
-        self._parts = Parts(self.router, self.health, self.speech, self.books, self.files, self.keys, self.telemetry)
+        self.doctor = Doctor(plan, self._pairs, self.upstream, self.supervisor, self.call_ids.next, clock)
+        self._parts = Parts(
+            self.router, self.health, self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor
+        )
         self._under_way: int = 0
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
@@ -237,6 +242,9 @@ class Gateway:
         scope = match.entry.azure_scope or endpoint.scope or ""
         bearer = endpoint.provider == "openai"
         return deployment_of(match, endpoint, self.sign_ins.credential(match.entry.credentials, scope, bearer=bearer))
+
+    def _pairs(self) -> list[tuple[Entry, Deployment]]:
+        return list(zip(self.config.entries, self.router.every_deployment(), strict=True))
 
     def _seal(self, caller: Caller) -> Seal:
         return Seal(self.sealer, tag(caller.key_id), caller.is_master)

@@ -79,7 +79,7 @@ def price_of(entry: Entry, deployment: str) -> Price:
     tries = (("deployment", deployment), ("model_name", entry.model_name))
     for source, text in (("base_model", entry.base_model),) if entry.base_model is not None else tries:
         found = named(text or "")
-        model = _model(found.name)
+        model = known_as(found.name)
         if model is not None:
             return _priced(source, model, found.place, entry)
     if entry.pricing.overrides or entry.provisioned:
@@ -148,7 +148,8 @@ def _asked(entry: Entry, place: tuple[str, str | None] | None) -> tuple[str, str
     return kind, zone
 
 
-def _model(name: str) -> str | None:
+def known_as(name: str) -> str | None:
+    """The name that the book has for a model, None when it has none."""
     book = _book()
     known: str | None = name if name in book["models"] else book["names"].get(name)
     return known

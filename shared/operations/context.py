@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from shared.admin.books import Books
+from shared.admin.doctor import Doctor
 from shared.callers.caller import Caller
 from shared.callers.keys import Keys
 from shared.files.files import Files
@@ -31,6 +32,7 @@ class Parts:
     files: Files
     keys: Keys | None
     telemetry: Telemetry
+    doctor: Doctor
 
 
 @dataclass(frozen=True, slots=True)

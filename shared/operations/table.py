@@ -7,6 +7,7 @@ from shared.operations.audio import SPEECH, TRANSCRIPTION, TRANSLATION
 from shared.operations.calculate import calculate
 from shared.operations.chat import CHAT
 from shared.operations.completions import COMPLETION
+from shared.operations.doctor import doctor
 from shared.operations.embeddings import EMBEDDING
 from shared.operations.health_report import liveliness, readiness, report
 from shared.operations.images import EDIT, GENERATION
@@ -169,6 +170,15 @@ HEALTH = Operation(
     serve=report,
     master=True,
 )
+HEALTH_DOCTOR = Operation(
+    name="health_doctor",
+    method="GET",
+    path="health/doctor",
+    root="",
+    summary="The configuration against reality, and what to do; nothing is billed",
+    serve=doctor,
+    master=True,
+)
 HEALTH_LIVELINESS = Operation(
     name="health_liveliness",
     method="GET",
@@ -275,6 +285,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *KEY_OPERATIONS,
     METRICS,
     HEALTH,
+    HEALTH_DOCTOR,
     HEALTH_LIVELINESS,
     HEALTH_READINESS,
     SPEND_LOGS,

@@ -70,19 +70,13 @@ class UpstreamClient:
     async def send(self, deployment: Deployment, outgoing: Outgoing) -> httpx.Response:
         """The answer when it is a 2xx, its body still on the wire; else the error that it stands for.
 
-        A token that Azure refuses is replaced and the request sent once more. No header of the client's is sent on.
-        Raises SpillwayError.
+        No header of the client's is sent on. Raises SpillwayError.
         """
-        credential = await deployment.credential.header()
         try:
-            response = await self._once(deployment, outgoing, credential)
+            response = await self.ask(deployment, outgoing)
         except UpstreamUnreachable as unreachable:
-            # The cause's own text names the host, which no log may.
-            self._complain(deployment, f"cannot be reached: {_kind(unreachable)}")
+            self._complain(deployment, f"cannot be reached: {kind_of(unreachable)}")
             raise
-        if response.status_code == 401 and deployment.credential.refused(credential[1]):
-            await close(response)
-            response = await self._once(deployment, outgoing, await deployment.credential.header())
         if response.is_success:
             return response
         answer = await _refusal(response)
@@ -92,6 +86,16 @@ class UpstreamClient:
         if isinstance(error, UpstreamMisconfigured | DeploymentNotFound):
             self._complain(deployment, f"is refused: {operator_reason(response.status_code, answer)}")
         raise error
+
+    async def ask(self, deployment: Deployment, outgoing: Outgoing) -> httpx.Response:
+        """The answer, whatever it says, its body still on the wire. A token that Azure refuses is replaced and the
+        request sent once more. Raises SpillwayError when there is none."""
+        credential = await deployment.credential.header()
+        response = await self._once(deployment, outgoing, credential)
+        if response.status_code == 401 and deployment.credential.refused(credential[1]):
+            await close(response)
+            response = await self._once(deployment, outgoing, await deployment.credential.header())
+        return response
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -133,8 +137,9 @@ class UpstreamClient:
             log.error("%s (deployment %s) %s", deployment.model_name, deployment.label, what)
 
 
-def _kind(error: UpstreamUnreachable) -> str:
-    """What kind of failure it was: the classes behind it and the system's word for it."""
+def kind_of(error: UpstreamUnreachable) -> str:
+    """What kind of failure it was: the classes behind it and the system's word for it, whose own text names the host,
+    which nobody may be told."""
     kinds: list[str] = []
     cause: BaseException | None = error.__cause__
     while cause is not None and len(kinds) < 4:
