@@ -69,6 +69,9 @@ class ChatEvents:
         if not isinstance(chunk, dict):
             self.error = StreamBroken("The model sent an event that is not JSON.")
             return b""
+        if self._is_plain(chunk, data):
+            self._count(chunk["choices"])
+            return event_bytes
         if ("error" in chunk or "type" in chunk) and (error := error_in_stream(chunk)) is not None:
             self.error = error
             return b""
@@ -99,6 +102,20 @@ class ChatEvents:
     @property
     def estimated_completion(self) -> int:
         return math.ceil(self._completion_weight)
+
+    def _is_plain(self, chunk: dict[str, Any], data: bytes) -> bool:
+        """Whether it only carries the text on, as nearly all do: then nothing else has to be looked at."""
+        return (
+            self._named
+            and self._prompt_filter is None
+            and chunk.get("usage") is None
+            and "error" not in chunk
+            and "type" not in chunk
+            and bool(chunk.get("id"))
+            and type(chunk.get("choices")) is list
+            and bool(chunk["choices"])
+            and b'"audio"' not in data
+        )
 
     def _chunk(self, chunk: dict[str, Any], event_bytes: bytes, data: bytes) -> bytes:
         choices = _choices(chunk)
@@ -153,7 +170,7 @@ class ChatEvents:
         for choice in choices:
             if not isinstance(choice, dict):
                 continue
-            index = choice.get("index")
+            index = choice.get("index", 0)
             index = index if isinstance(index, int) else 0
             weight = self._weight(choice)
             if choice.get("finish_reason"):

@@ -33,6 +33,11 @@ class Framer:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, each with its blank line. Raises EventTooLarge."""
         buffer = self._buffer
+        whole = chunk.endswith(b"\n\n") and not chunk.endswith(b"\n\n\n")
+        if whole and not buffer and not self._has_cr and b"\r" not in chunk:
+            if len(chunk) > self._event_bytes_max:
+                raise EventTooLarge(f"a stream event is over {self._event_bytes_max} bytes")
+            return [part + b"\n\n" for part in chunk[:-2].split(b"\n\n")]  # whole events, as nearly always
         buffer += chunk
         # Once a CR was seen the slower search stays: it finds LF as well.
         self._has_cr = self._has_cr or b"\r" in chunk

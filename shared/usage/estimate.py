@@ -128,6 +128,9 @@ def no_tokens(payload: dict[str, Any]) -> int:
 
 def message_weight(message: dict[str, Any]) -> float:
     """Tokens of what a model wrote: one message, or one streamed delta of it."""
+    content = message.get("content")
+    if len(message) == 1 and type(content) is str:
+        return text_weight(content)
     weight = 0.0
     for name in ("content", "refusal", "reasoning_content"):
         text = message.get(name)
