@@ -55,7 +55,9 @@ CHAT = Proxied(
     parse=parse,
     encode=encode,
     usage=chat_usage,
-    estimate=lambda call: Usage(chat_prompt_tokens(call.body), 0, source="estimated", tier=asked_tier(call)),
+    estimate=lambda call: Usage(
+        chat_prompt_tokens(call.body, call.pictures), 0, source="estimated", tier=asked_tier(call)
+    ),
     completion_tokens=chat_completion_tokens,
     translator=lambda call: ChatEvents(call.call_id, call.model, show_usage=wants_usage(call), seal=seal_chunks(call)),
     seal=seal_reply,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -40,6 +40,7 @@ from shared.telemetry import CallRecord
 from shared.upstream.client import UpstreamClient
 from shared.upstream.content import FormFile, close_files
 from shared.upstream.deployment import Deployment
+from shared.usage.pictures import GPT_4O, rule_of
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """A JSON request, unless general_settings.max_request_size_mb says otherwise: Azure takes images of up to 20 MB."""
@@ -75,9 +76,11 @@ class Intake:
             call, asked = placed(self.router, call), rerouted(self.router, caller, asked)
             record.model, record.stream = call.model, call.stream
             named = await attached(self.files, Owner(caller.key_id, caller.is_master), call.body, proxied.files)
+            candidates = self._candidates(proxied, call, brought)
+            call = _pictured(call, candidates)
             estimated = proxied.estimate(call)
             demand = demand_of(proxied, call, estimated.prompt)
-            candidates = self._kept(call, self._candidates(proxied, call, brought), asked, demand).deployments
+            candidates = self._kept(call, candidates, asked, demand).deployments
         except BaseException:
             close_files(files)
             raise
@@ -114,8 +117,9 @@ class Intake:
         body, asked = routing.taken(body, request.headers)
         call = proxied.parse(Incoming(record.call_id, caller, match.model, body, self.seal(caller)))
         record.model = call.model
-        demand = demand_of(proxied, call, proxied.estimate(call).prompt)
         candidates = self._candidates(proxied, call, brought)
+        call = _pictured(call, candidates)
+        demand = demand_of(proxied, call, proxied.estimate(call).prompt)
         return explained(self.router, call.model, candidates, self._kept(call, candidates, asked, demand), demand)
 
     def _account(self, operation: str, proxied: Proxied, call: Call, tags: Sequence[str]) -> Account:
@@ -170,3 +174,9 @@ class Intake:
             replay=replay,
             max_wait_s=settings.max_wait_ms / 1000,
         )
+
+
+def _pictured(call: Call, candidates: Sequence[Deployment]) -> Call:
+    """The call with its model's rule for images; the deployments of one name are taken to be of one model."""
+    rule = rule_of(candidates[0].known_model) if candidates else GPT_4O
+    return call if rule is call.pictures else replace(call, pictures=rule)

@@ -15,6 +15,7 @@ from shared.operations.simulated import streamed_completion
 from shared.seal import Seal
 from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
+from shared.usage.pictures import GPT_4O, Rule
 from shared.usage.usage import Usage
 
 TEXT = frozenset({Replay.FREELY, Replay.FAILED, Replay.BROKEN})
@@ -52,7 +53,8 @@ class Call:
     `model` is "" where an id alone says what is meant. `timeout_s` is the request's own limit in seconds, None for
     the deployment's. `ids` and `query` go into the upstream's address. `resource` is the tag of the resource that
     the call is bound to by an id it carries, and, once it is sent, of the one that it was sent to. `seal` makes ids
-    for the reply; `file_of` gives the file's id for the upstream id of its copy.
+    for the reply; `file_of` gives the file's id for the upstream id of its copy. `pictures` is the rule by which its
+    model counts images.
     """
 
     call_id: str
@@ -66,6 +68,7 @@ class Call:
     ids: Mapping[str, str] = field(default_factory=dict)
     query: Query = ()
     resource: bytes | None = None
+    pictures: Rule = GPT_4O
     file_of: Callable[[str], str | None] = lambda upstream_id: None
 
 

@@ -58,7 +58,7 @@ def _parsed(incoming: Incoming, *, streams: bool) -> Call:
 
 
 def _estimate(call: Call) -> Usage:
-    return Usage(response_prompt_tokens(call.body), 0, source="estimated", tier=asked_tier(call))
+    return Usage(response_prompt_tokens(call.body, call.pictures), 0, source="estimated", tier=asked_tier(call))
 
 
 def seal(call: Call, payload: dict[str, Any]) -> bool:

@@ -44,7 +44,7 @@ class Deployment:
     only when every other one of its order cannot. `client_params` may come from the caller; `of_client` says that the
     credential did, `public_only` that the address did, which then must be on the public internet. `tpm` and `rpm` are
     limits a minute, None when unknown; `max_input_tokens` is the context window; `provisioned` means PTUs.
-    `price` is what its calls cost.
+    `price` is what its calls cost; `known_model` its model's name in shared.catalog, "" where it is not known.
     """
 
     model_name: str
@@ -77,6 +77,7 @@ class Deployment:
     provisioned: bool = False
     max_input_tokens: int | None = None
     price: Price = UNPRICED
+    known_model: str = ""
     _effective: dict[tuple[str, frozenset[str]], Effective] = field(default_factory=dict, repr=False)
     _urls: dict[tuple[str, str, frozenset[str]], httpx.URL] = field(default_factory=dict, repr=False)
     _said: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
@@ -209,4 +210,5 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
         client_params=entry.client_params,
         price=price,
+        known_model=model.name,
     )

@@ -6,8 +6,11 @@ Chinese. The figures are rounded towards more tokens.
 
 from __future__ import annotations
 
+import binascii
 import math
 from typing import IO, Any
+
+from shared.usage.pictures import GPT_4O, Rule, image_tokens
 
 _ASCII = 1 / 4
 _LATIN = 1 / 3  # accented Latin, Greek, Cyrillic, Hebrew, Arabic: U+0080 to U+08FF
@@ -29,8 +32,10 @@ _LATE_LATIN = tuple(bytes((0xE0, second)) for second in range(0xA0, 0xA4))
 
 MESSAGE_TOKENS = 4
 """What a chat message costs beyond its text (OpenAI's token-counting guide: 3, and 1 for the name)."""
-IMAGE_TOKENS = 765
-"""A 1024x1024 image at high detail: 85 + 4 tiles of 170 (OpenAI's vision guide)."""
+AUDIO_TOKENS_PER_S = 10
+"""What a second of audio in a prompt counts (OpenAI's audio guide: a token for each 100 ms)."""
+MP3_BYTES_PER_S = 16_000
+"""Of 128 kbit/s, which audio without a header that tells is taken for."""
 
 
 def text_weight(text: str) -> float:
@@ -47,23 +52,23 @@ def tokens_of(text: str) -> int:
     return math.ceil(text_weight(text))
 
 
-def chat_prompt_tokens(body: dict[str, Any]) -> int:
-    """Prompt tokens of a chat request: its messages, tools and images. Tolerates any JSON."""
+def chat_prompt_tokens(body: dict[str, Any], rule: Rule = GPT_4O) -> int:
+    """Prompt tokens of a chat request: its messages, tools, and its images by the model's rule. Tolerates any JSON."""
     weight = 3.0
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else ():
-        weight += MESSAGE_TOKENS + _strings_weight(message)
+        weight += MESSAGE_TOKENS + _strings_weight(message, rule)
     for field in ("tools", "functions", "response_format"):
-        weight += _strings_weight(body.get(field))
+        weight += _strings_weight(body.get(field), rule)
     return math.ceil(weight)
 
 
-def response_prompt_tokens(body: dict[str, Any]) -> int:
+def response_prompt_tokens(body: dict[str, Any], rule: Rule = GPT_4O) -> int:
     """Prompt tokens of a Responses request: its input, instructions, tools and format. Tolerates any JSON."""
     items = body.get("input")
     weight = 3.0 + (MESSAGE_TOKENS * len(items) if isinstance(items, list) else MESSAGE_TOKENS)
     for field in ("input", "instructions", "tools", "text"):
-        weight += _strings_weight(body.get(field))
+        weight += _strings_weight(body.get(field), rule)
     return math.ceil(weight)
 
 
@@ -144,8 +149,8 @@ def message_weight(message: dict[str, Any]) -> float:
     return weight
 
 
-def _strings_weight(value: Any) -> float:
-    """Tokens of every string in a JSON value; an image counts as an image, audio by its length."""
+def _strings_weight(value: Any, rule: Rule) -> float:
+    """Tokens of every string in a JSON value; an image counts by the rule, audio by its length."""
     weight = 0.0
     left = [value]
     while left:
@@ -156,7 +161,7 @@ def _strings_weight(value: Any) -> float:
             left.extend(one)
         elif isinstance(one, dict):
             if one.get("type") in ("image_url", "input_image"):
-                weight += IMAGE_TOKENS
+                weight += image_tokens(one, rule)
             elif one.get("type") == "input_audio":
                 weight += _audio_weight(one.get("input_audio"))
             else:
@@ -168,9 +173,18 @@ def _strings_weight(value: Any) -> float:
 
 
 def _audio_weight(audio: Any) -> float:
-    """About ten tokens a second of MP3 at 128 kbit/s, which is 21,000 base64 characters."""
+    """Tokens of audio in base64, by the seconds that a WAV header tells, else as MP3."""
     data = audio.get("data") if isinstance(audio, dict) else None
-    return len(data) / 2_100 if isinstance(data, str) else 0.0
+    if not isinstance(data, str):
+        return 0.0
+    bytes_per_s = MP3_BYTES_PER_S
+    try:
+        head = binascii.a2b_base64(data[:64])
+        if head[:4] == b"RIFF" and head[8:16] == b"WAVEfmt ":
+            bytes_per_s = int.from_bytes(head[28:32], "little") or MP3_BYTES_PER_S
+    except ValueError:  # it is not base64, or not ASCII: Azure will say so
+        pass
+    return len(data) * 0.75 / bytes_per_s * AUDIO_TOKENS_PER_S
 
 
 def _weight(codepoint: int) -> float:

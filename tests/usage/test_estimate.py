@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import io
+import wave
 from typing import Any
 
 import pytest
@@ -8,7 +11,6 @@ from hypothesis import strategies as st
 
 from shared.usage.estimate import (
     BULK_CHARS_MIN,
-    IMAGE_TOKENS,
     chat_completion_tokens,
     chat_prompt_tokens,
     message_weight,
@@ -18,6 +20,7 @@ from shared.usage.estimate import (
     tokens_of,
 )
 
+IMAGE_TOKENS = 765  # of 1024 by 1024, by the rule of gpt-4o
 ENGLISH = "The quick brown fox jumps over the lazy dog near the river bank. " * 20
 CHINESE = "泄洪道是满溢的水库安全排水的地方，当一个部署无法承载时，由下一个部署来承担。" * 20
 NAMES = ["content", "type", "image_url", "input_audio", "data", "text", "message", "tool_calls", "function"]
@@ -77,9 +80,29 @@ def test_two_images_count_twice() -> None:
     assert chat_prompt_tokens(asking([image, image])) - chat_prompt_tokens(asking([image])) == IMAGE_TOKENS
 
 
+def heard(data: str) -> int:
+    sound = {"type": "input_audio", "input_audio": {"data": data, "format": "x"}}
+    return chat_prompt_tokens(asking([sound])) - chat_prompt_tokens(asking([]))
+
+
 def test_audio_counts_by_its_length_not_as_text() -> None:
-    sound = {"type": "input_audio", "input_audio": {"data": "A" * 2_100_000, "format": "mp3"}}
-    assert 1000 <= chat_prompt_tokens(asking([sound])) < 1020
+    assert 980 <= heard("A" * 2_100_000) < 1010
+
+
+@pytest.mark.parametrize("rate", [8000, 48_000])
+def test_ten_seconds_of_sound_are_a_hundred_tokens_at_any_rate(rate: int) -> None:
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(bytes(2 * rate * 10))
+    assert heard(base64.b64encode(sound.getvalue()).decode()) == pytest.approx(100, abs=8)
+
+
+@pytest.mark.parametrize("data", ["", "A", "é", "UklGR", "====", "UklGRgAAAABXQVZFZm10IA=="])
+def test_sound_that_cannot_be_read_counts_by_its_length(data: str) -> None:
+    assert heard(data) < 10
 
 
 def test_text_beside_an_image_counts() -> None:
