@@ -154,14 +154,13 @@ class Copies:
         upstream_id, is_ready = await self._uploaded(file, deployment)
         copy = Copy(file.id, resource, upstream_id, now)
         table = store.storage.table
-        await table.put(_original_row(copy))
         if not await table.insert(_row(copy)):
             row = await table.get(_copies(file.id), resource.hex())
             first = copy if row is None else _copy_of(row)
             if first.upstream_id != upstream_id:  # another instance was faster
                 await self._resources.delete(deployment, upstream_id)
-                await table.remove(_originals(resource), escaped(upstream_id))
                 return first
+        await table.put(_original_row(copy))
         if not is_ready:
             await self._await_ready(deployment, upstream_id)
         return copy
@@ -202,8 +201,8 @@ class Copies:
         if reachable:  # else its resource is configured no more, and it expires there
             await self._resources.delete(reachable[0], copy.upstream_id)
         table = self._store.storage.table
-        await table.remove(_copies(copy.file_id), copy.resource.hex())
         await table.remove(_originals(copy.resource), escaped(copy.upstream_id))
+        await table.remove(_copies(copy.file_id), copy.resource.hex())
 
     def _remember(self, copy: Copy) -> None:
         self._known[copy.file_id, copy.resource] = copy

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.errors import StorageFailed
+from shared.files.files import Files
 from shared.files.identity import Owner
 from shared.files.store import FileStore, Storage
 from shared.files.stored_file import StoredFile
 from shared.supervisor import Supervisor
+from tests.files.resources import EAST, WEST, Resources
 from tests.memory_blobs import MemoryBlobs
 from tests.memory_table import MemoryTable
 
@@ -37,7 +39,14 @@ class World:
         self._numbers = itertools.count(1)
         self._struck: tuple[int, str, BaseException] | None = None
         self._count = 0
-        self.store = self.instance()
+        self.resources = Resources(lambda _: self._at("before"), lambda _: self._at("after"))
+        self.reachable = [EAST, WEST]
+        self.files = self.another()
+        self.store = self.files.store
+
+    def another(self) -> Files:
+        """The files as another instance has them."""
+        return Files(self.instance(), self.resources, lambda: self.reachable)
 
     def instance(self) -> FileStore:
         """The store as another instance has it."""
