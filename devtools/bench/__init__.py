@@ -13,6 +13,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "transport": ("devtools.bench.transport", {}),
     "streams": ("devtools.bench.streams", {}),
     "speech": ("devtools.bench.speech", {}),
+    "files": ("devtools.bench.files", {}),
     "choosing": ("devtools.bench.choosing", {}),
     "sharing": ("devtools.bench.sharing", {}),
     "killed": ("devtools.bench.killed", {}),

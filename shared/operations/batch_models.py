@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from shared.callers.caller import Caller
 from shared.errors import ModelNotFound
 from shared.files.preflight import Known
+from shared.operations.allowed import meant
 from shared.routing.router import Router
 from shared.upstream.deployment import Deployment
 
 BATCH = "batch"
 
 
-def known_model(router: Router, written: str) -> Known | None:
-    """The model that a word means, None when it is not configured. A public name goes before a deployment's."""
+def known_model(router: Router, caller: Caller, written: str) -> Known | None:
+    """The model that the caller means, None when there is none that it may use. A public name goes before the name of
+    a deployment."""
     try:
-        group = router.group(written)
+        name = meant(router, caller, written)
+        return Known(name, _batch_first(router.group(name)).price)
     except ModelNotFound:
-        group = []
-    if group:
-        return Known(group[0].model_name if "*" not in group[0].model_name else written, _batch_first(group).price)
-    deployments = [one for one in router.every_deployment() if one.name == written and "*" not in one.model_name]
-    if not deployments:
+        named = [one for one in router.every_deployment() if one.name == written and "*" not in one.model_name]
+    if caller.key is not None:
+        named = [one for one in named if caller.key.permits(one.model_name)]
+    if not named:
         return None
-    serving = _batch_first(deployments)
+    serving = _batch_first(named)
     return Known(serving.model_name, serving.price)
 
 

@@ -157,9 +157,9 @@ def _check(context: Context, fields: dict[str, str]) -> Check | None:
     """The preflight of a file that is for a batch, or may yet turn out to be."""
     if fields.get("purpose", BATCH) != BATCH:
         return None
-    router = context.parts.router
+    router, caller = context.parts.router, context.caller
     model = model_of(fields, context.request.query_params, context.request.headers)
-    return Preflight(lambda name: known_model(router, name), model)
+    return Preflight(lambda name: known_model(router, caller, name), model)
 
 
 async def _found(context: Context) -> StoredFile:

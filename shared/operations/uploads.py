@@ -68,10 +68,12 @@ async def complete(context: Context) -> BufferedReply:
     md5 = body.get("md5") or None
     if md5 is not None and not (isinstance(md5, str) and _MD5.fullmatch(md5)):
         raise BadRequest("`md5` must be 32 hexadecimal digits.", param="md5", code="invalid_value")
-    router = context.parts.router
+    router, caller = context.parts.router, context.caller
 
     def check(upload: Upload) -> Preflight | None:
-        return Preflight(lambda name: known_model(router, name), upload.model) if upload.purpose == BATCH else None
+        if upload.purpose != BATCH:
+            return None
+        return Preflight(lambda name: known_model(router, caller, name), upload.model)
 
     upload, file = await context.parts.files.uploads.complete(
         owner_of(context), context.params["id"], part_ids, md5, check

@@ -204,6 +204,21 @@ def test_nobody_else_sees_a_file_but_the_master_key(run: Running) -> None:
     assert ids(anonymous(run, "GET", "/v1/files")) == [others]
 
 
+def test_a_virtual_key_has_its_own_files_and_its_own_models(run: Running) -> None:
+    def key(**body: Any) -> dict[str, str]:
+        made = run.http.post("/key/generate", json=body).raise_for_status().json()["key"]
+        return {"authorization": f"Bearer {made}"}
+
+    one, other, narrow = key(), key(), key(models=["another"])
+    given: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("a.jsonl", LINES)}}
+    made = run.http.post("/v1/files", headers=one, **given).json()["id"]
+    assert run.http.get(f"/v1/files/{made}", headers=one).status_code == 200
+    assert run.http.get(f"/v1/files/{made}", headers=other).status_code == 404
+    assert [ids(run.http.get("/v1/files", headers=headers)) for headers in (one, other)] == [[made], []]
+    refused = run.http.post("/v1/files", headers=narrow, **given)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "model_not_found")
+
+
 @pytest.mark.parametrize("file_id", ["file-abc", "file-" + "0" * 32, "x%2F..%2Fy", "batch_1", "file-" + "g" * 32])
 def test_an_id_that_is_none_is_not_found(run: Running, file_id: str) -> None:
     answer = run.http.get(f"/v1/files/{file_id}")

@@ -366,6 +366,18 @@ def test_a_wrong_request_is_refused_by_name(http: httpx.Client, more: dict[str, 
     assert (response.status_code, response.json()["error"]["param"]) == (400, param)
 
 
+@pytest.mark.parametrize("more", [
+    {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "assistant-x"}]}]},
+    {"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["assistant-x"]}}]},
+])  # fmt: skip
+def test_a_file_must_be_at_the_resource(http: httpx.Client, more: dict[str, Any]) -> None:
+    refused = http.post(PATH, json={"model": "gpt-4o", "input": "hello", **more})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "file_not_found")
+    made = http.post("/east/openai/v1/files", data={"purpose": "assistants"}, files={"file": ("a.txt", b"x")}).json()
+    named = orjson.loads(orjson.dumps(more).replace(b"assistant-x", made["id"].encode()))
+    assert http.post(PATH, json={"model": "gpt-4o", "input": "hello", **named}).status_code == 200
+
+
 @pytest.mark.usefixtures("sim")
 def test_the_sdk_sees_an_input_over_the_window(v1: OpenAI) -> None:
     with pytest.raises(BadRequestError) as caught:

@@ -50,11 +50,16 @@ async def test_a_file_can_be_used_unless_the_resource_still_reads_it(status: str
     assert await asked.is_ready(EAST, "x") is ready
 
 
-@pytest.mark.parametrize(
-    "answer", [httpx.Response(204), httpx.Response(200, json={"deleted": True}), httpx.Response(404)]
-)
-async def test_a_file_that_is_gone_is_removed(answer: httpx.Response) -> None:
-    await files(lambda _: answer).delete(EAST, "x")
+@pytest.mark.parametrize("status", [200, 204, 404])
+async def test_a_file_that_is_gone_is_removed(status: int) -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(f"{request.method} {request.url.path}")
+        return httpx.Response(status, json={"deleted": True} if status == 200 else None)
+
+    await files(answer).delete(EAST, "x")
+    assert seen == ["DELETE /openai/files/x"]
 
 
 async def test_a_file_that_the_resource_does_not_have_is_not_found() -> None:
