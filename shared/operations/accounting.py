@@ -215,7 +215,8 @@ class Account:
     def _settle(self, one: _Opened, settlement: Settlement, outcome: str, status: int, code: str = "") -> None:
         settlement.http_status, settlement.code, settlement.outcome = status, code, outcome
         settlement.first_byte_ms, settlement.request_id = one.first_byte_ms, one.request_id
-        if one.handle.settle(settlement):
+        if one.handle.entry.is_open:
+            one.handle.settle(settlement)
             self._tell_purse(one.handle.entry)
 
     def _tell_purse(self, entry: Entry) -> None:

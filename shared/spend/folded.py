@@ -49,6 +49,14 @@ async def fold_partition(table: Table, spend: Table, partition: str) -> Tally:
     raise StorageFailed("Others count the same partition all the time; the next sweep tries again.")
 
 
+async def is_folded(spend: Table, partition: str, counted: Tally) -> bool:
+    """Whether what a partition comes to is kept. Raises StorageFailed."""
+    known = await spend.get(places.sources_partition(places.partition_day(partition)), partition)
+    if known is None:
+        return False
+    return records.payload_of(known) == _fitting(counted.sums)
+
+
 async def fold_day(spend: Table, day: str) -> Day:
     """Folds what the day's partitions come to into one. Raises StorageFailed."""
     month = places.month_of(day)

@@ -31,8 +31,8 @@ HEARTBEATS_MAX = 5000
 class Beat:
     """A row as it was read. `through` has the last segment of each day; `at` is by the instance's own clock.
 
-    `buried`: the instance is dead and its days are being closed; without days, that is done. It may come back, and then
-    writes its row anew.
+    `buried`: the instance is dead and its days are being closed; without days, that is done, and `closed` has them. It
+    may come back, and then writes its row anew.
     """
 
     instance: str
@@ -40,7 +40,13 @@ class Beat:
     number: int
     through: dict[str, int]
     buried: bool
+    closed: tuple[str, ...]
     row: Row
+
+    @property
+    def rests(self) -> bool:
+        """Whether the instance is dead and its days are closed."""
+        return self.buried and not self.through
 
     @property
     def open(self) -> list[Entry]:
@@ -141,7 +147,7 @@ class Heartbeat:
 
 async def beats(table: Table) -> list[Beat]:
     """Every row, at most HEARTBEATS_MAX. Raises StorageFailed."""
-    return [_beat(row) for row in await all_rows(table, places.HEARTBEATS, HEARTBEATS_MAX)]
+    return [beat_of(row) for row in await all_rows(table, places.HEARTBEATS, HEARTBEATS_MAX)]
 
 
 async def all_rows(table: Table, partition: str, count: int, page: int = 1000) -> list[Row]:
@@ -155,11 +161,13 @@ async def all_rows(table: Table, partition: str, count: int, page: int = 1000) -
     return found[:count]
 
 
-def _beat(row: Row) -> Beat:
+def beat_of(row: Row) -> Beat:
+    """A row as it was read."""
     named = str(row.properties.get("days", ""))
     through = {day: int(sequence) for day, _, sequence in (one.partition(":") for one in named.split(",") if one)}
     at, number = float(row.properties["at"]), int(row.properties["number"])
-    return Beat(row.key, at, number, through, bool(row.properties.get("buried")), row)
+    closed = tuple(day for day in str(row.properties.get("closed", "")).split(",") if day)
+    return Beat(row.key, at, number, through, bool(row.properties.get("buried")), closed, row)
 
 
 async def bury(table: Table, beat: Beat, *, done: bool) -> Beat | None:
@@ -167,7 +175,7 @@ async def bury(table: Table, beat: Beat, *, done: bool) -> Beat | None:
 
     None when the instance has come back, or somebody else was faster. Raises StorageFailed.
     """
-    days = {"days": ""} if done else {}
+    days = {"days": "", "closed": ",".join(sorted({*beat.through, *beat.closed}))} if done else {}
     row = Row(beat.row.partition, beat.row.key, {**beat.row.properties, **days, "buried": True})
     etag = await table.swap(row, beat.row.etag)
-    return None if etag is None else _beat(replace(row, etag=etag))
+    return None if etag is None else beat_of(replace(row, etag=etag))

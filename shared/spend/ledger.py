@@ -17,13 +17,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from shared.errors import StorageFailed
 from shared.spend.entry import Entry, Settlement, closed
 from shared.spend.housekeeping import Housekeeping
 from shared.spend.outside import settle_late
+from shared.spend.records import storable
 from shared.spend.segments import OUTAGE_S, WAITING_MAX, Batch, Segments
 from shared.storage.tables import Table
 from shared.supervisor import Supervisor
@@ -103,7 +104,7 @@ class Ledger:
         self._clock = clock
         self._supervisor = supervisor
         self._table = table
-        self._told = self._keeping = False
+        self._told = False
         self.house: Housekeeping | None = None
         self.segments: Segments | None = None
         if table is not None and spend is not None:
@@ -118,6 +119,8 @@ class Ledger:
                 sleep=sleep,
             )
             house.has_waiting = self.segments.has_waiting
+            house.settle = self._give_up
+            house.wake = self.segments.wake
 
     @property
     def state(self) -> State:
@@ -134,7 +137,8 @@ class Ledger:
         return 0.0 if self.segments.writing_s > OUTAGE_S else seconds
 
     def open(self, entry: Entry) -> Handle:
-        """Opens an attempt. Raises StorageFailed when too many records wait for storage."""
+        """Opens an attempt. Raises StorageFailed when too many records wait for storage, Unavailable when there are too
+        many tasks."""
         if self.segments is None or self.house is None:
             if not self._told:
                 self._told = True
@@ -142,7 +146,8 @@ class Ledger:
             return Handle(entry)
         if self.segments.waiting >= WAITING_MAX:
             raise StorageFailed("Too many calls wait to be entered in the ledger.", retry_after_ms=1000)
-        self._keep_house(self.house)
+        self.house.keep(self._supervisor)
+        entry = storable(entry)
         self.house.heartbeat.opened(entry)
         return Handle(entry, self, self.segments.add(entry))
 
@@ -158,6 +163,14 @@ class Ledger:
         handle.settled = self.segments.add(handle.entry)
         return True
 
+    def _give_up(self, entry: Entry) -> None:
+        """Closes an attempt of which there is no handle any more."""
+        assert self.segments is not None
+        assert self.house is not None
+        if self.house.heartbeat.is_open(entry.entry_id):
+            self.house.heartbeat.closing(entry.entry_id)
+            self.segments.add(replace(entry, continued=not self.segments.holds(entry.entry_id)))
+
     async def settle_late(self, entry: Entry) -> None:
         """Enters a closed entry that any instance opened; `outside.settle_late`. Raises StorageFailed."""
         if self._table is not None:
@@ -167,8 +180,3 @@ class Ledger:
         """Waits until everything is in the table, at most so long, and not at all while storage does not answer."""
         if self.segments is not None:
             await self.segments.flush(self.patience_s(seconds))
-
-    def _keep_house(self, house: Housekeeping) -> None:
-        if not self._keeping:
-            self._keeping = True
-            house.keep(self._supervisor)

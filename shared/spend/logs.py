@@ -231,7 +231,7 @@ def _listed(rows: Iterable[Row], last: str, outside: Mapping[str, Entry]) -> Ite
     """What a list shows of rows of one partition, of which those up to `last` are in a packed one before them."""
     for row in rows:
         if row.key > places.OUTSIDE:
-            found: Iterable[Entry] = shown_outside(row)
+            found: Iterable[Entry] = shown_outside(row, outside)
         elif row.key > last:
             last = _end(row)
             found = shown(records.entries_of(row), outside)

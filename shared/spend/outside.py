@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from shared.spend import places, records
@@ -16,22 +17,25 @@ from shared.storage.tables import Row, Table
 CLOSED, ALONE = "closed_", "alone_"
 """Attempts of a dead instance, given up; attempts whose own open record was never committed."""
 OUTSIDE_ROWS_MAX = 20_000
+PAGE_ROWS = 100
 
 
 async def outside_rows(table: Table, partition: str) -> list[Row]:
     """The rows of a partition that are no segments. Raises StorageFailed."""
     found: list[Row] = []
     while len(found) < OUTSIDE_ROWS_MAX:
-        rows = await table.rows(partition, 100, after=found[-1].key if found else places.OUTSIDE)
+        rows = await table.rows(partition, PAGE_ROWS, after=found[-1].key if found else places.OUTSIDE)
         found += rows
-        if len(rows) < 100:
+        if len(rows) < PAGE_ROWS:
             break
     return found
 
 
-async def mark(table: Table, partition: str, reason: str) -> None:
-    """Asks the sweep to count a partition. Raises StorageFailed; may be repeated."""
-    await table.put(Row(places.FOLD, f"{partition}|{reason}", {}))
+async def mark(table: Table, partition: str, reason: str) -> Row:
+    """Asks the sweep to count a partition; the mark. Raises StorageFailed; may be repeated."""
+    row = Row(places.FOLD, f"{partition}|{reason}", {})
+    await table.put(row)
+    return row
 
 
 async def settle_late(table: Table, entry: Entry) -> None:
@@ -62,6 +66,13 @@ async def insert(table: Table, partition: str, key: str, entries: Sequence[Entry
     """Inserts entries under a key, in as many rows as they need; those that are there stay. Raises StorageFailed."""
     for number, payload in enumerate(records.encoded(entries)):
         await table.insert(Row(partition, f"{key}{number:04d}", records.properties(payload)))
+
+
+async def insert_named(table: Table, partition: str, key: str, entries: Sequence[Entry]) -> None:
+    """Inserts entries under a key and a name made of them: others under the same key stand beside them, and are not
+    taken for a repetition. Raises StorageFailed."""
+    name = hashlib.sha256(b"".join(records.encoded(entries))).hexdigest()[:12]
+    await insert(table, partition, f"{key}{name}_", entries)
 
 
 def late_key(entry: Entry) -> str:

@@ -1,8 +1,8 @@
 """Small segments of a partition that is complete are put together, so that reading it takes few rows.
 
 A packed segment takes the place of the first one that is in it, in one write, and names the last: whoever reads passes
-over those between. They are removed afterwards, by this run or another. A row is replaced only as it was read, so two
-sweeps on one partition cannot undo each other.
+over those between. They are removed a minute later: whoever has read the first one as it was before finds the others
+still there. A row is replaced only as it was read, so two sweeps on one partition cannot undo each other.
 """
 
 from __future__ import annotations
@@ -17,34 +17,41 @@ from shared.storage.tables import Row, Table
 
 PACKED_BYTES_MAX = 256 * 1024
 RUN_ROWS_MAX = 2000
+REMOVE_AFTER_S = 60.0
+"""No reader takes so long between two pages."""
+_PACKED_AT = "packed_at"
 
 
-async def pack(table: Table, partition: str, through: str) -> bool:
-    """Packs a partition through one of its segments; False when another sweep is at it. Raises StorageFailed.
+async def pack(table: Table, partition: str, through: str, now: float) -> bool:
+    """Packs a partition through one of its segments; False when it is to be called again a minute later: rows are still
+    to be removed, or another sweep is at it. Raises StorageFailed.
 
     What was written later stays as it is: its instance came back, and its heartbeat tells where to read on.
     """
-    after, last = "", ""
+    after, last, packed_at = "", "", 0.0
     run: list[Row] = []
     size = 0
+    done = True
     while True:
         rows = await table.rows(partition, PAGE_ROWS, after=after, before=through + "!")
         leavings: list[str] = []
         for row in rows:
             if row.key <= last:
-                leavings.append(row.key)
+                if now - packed_at >= REMOVE_AFTER_S:
+                    leavings.append(row.key)
+                else:
+                    done = False
                 continue
-            last = _end(row)
+            last, packed_at = _end(row), float(row.properties.get(_PACKED_AT, 0.0))
             more = len(records.payload_of(row))
             if run and (size + more > PACKED_BYTES_MAX or len(run) == RUN_ROWS_MAX):
-                if not await _pack(table, run):
-                    return False
+                done = not await _pack(table, run, now) and done
                 run, size = [], 0
             run.append(row)
             size += more
         await table.remove_all(partition, leavings)
         if len(rows) < PAGE_ROWS:
-            return await _pack(table, run)
+            return not await _pack(table, run, now) and done
         after = rows[-1].key
 
 
@@ -59,19 +66,17 @@ def merged(entries: Sequence[Entry]) -> list[Entry]:
     return list(found.values())
 
 
-async def _pack(table: Table, run: Sequence[Row]) -> bool:
-    """Makes one row of several; False when the first is no longer as it was."""
+async def _pack(table: Table, run: Sequence[Row], now: float) -> bool:
+    """Makes one row of several; whether there is more to be done: it was made, or the first is no longer as it was."""
     if len(run) < 2:
-        return True
+        return False
     first, end = run[0], _end(run[-1])
     entries = merged([entry for row in run for entry in records.entries_of(row)])
     payloads = records.encoded(entries)
     if len(payloads) > 1:
-        return True
-    row = Row(first.partition, first.key, {LAST: end, **records.properties(payloads[0])})
-    if await table.swap(row, first.etag) is None:
         return False
-    await table.remove_all(first.partition, [row.key for row in run[1:]])
+    packed = {LAST: end, _PACKED_AT: now, **records.properties(payloads[0])}
+    await table.swap(Row(first.partition, first.key, packed), first.etag)
     return True
 
 

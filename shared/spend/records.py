@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -23,9 +24,11 @@ PIECE_BYTES = 60 * 1024
 ROW_BYTES_MAX = 15 * PIECE_BYTES
 """Of an entity, which may have 1 MiB."""
 TEXT_CHARS_MAX = 512
+"""Of a text; with the most of them in an entry it stays far below a row."""
 TAGS_MAX = 32
 _LEVEL = 1
 _INT_MAX = 2**63 - 1
+_NAMES = ("key_id", "key_alias", "model", "deployment", "deployment_id")
 _FIELDS = (
     *("entry_id", "status", "continued", "operation", "key_id", "key_alias", "tags", "model", "deployment"),
     *("deployment_id", "base_model", "stream", "started_at", "estimate", "reserved", "usage", "cost", "price_source"),
@@ -47,7 +50,7 @@ def packed(items: Sequence[Any], bytes_max: int = ROW_BYTES_MAX, level: int = _L
     """JSON values as payloads of at most `bytes_max`, in order; [] for none. One that alone is more is kept whole."""
     if not items:
         return []
-    payload = bytes([VERSION]) + zlib.compress(_json(items), level)
+    payload = bytes([VERSION]) + zlib.compress(written(items), level)
     if len(payload) <= bytes_max or len(items) == 1:
         return [payload]
     half = len(items) // 2
@@ -63,6 +66,21 @@ def unpacked(payload: bytes) -> list[Any]:
     except (zlib.error, orjson.JSONDecodeError) as error:
         raise StorageFailed("The ledger has a row that cannot be read.") from error
     return list(items)
+
+
+def written(value: Any) -> bytes:
+    """A value as JSON. What JSON cannot hold must not stop the log: it is mended."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_mended(value))
+
+
+def storable(entry: Entry) -> Entry:
+    """The entry with names as they are written, so that the totals count it under the names that the log has."""
+    names = {name: getattr(entry, name) for name in _NAMES}
+    short: dict[str, Any] = {name: _short(text) for name, text in names.items()}
+    return entry if short == names else replace(entry, **short)
 
 
 def properties(payload: bytes) -> dict[str, Value]:
@@ -91,18 +109,18 @@ def _array(entry: Entry) -> list[Any]:
         RANK[entry.status],
         entry.continued,
         entry.operation,
-        entry.key_id,
+        _short(entry.key_id),
         _short(entry.key_alias),
         [_short(tag) for tag in entry.tags[:TAGS_MAX]],
         _short(entry.model),
         _short(entry.deployment),
-        entry.deployment_id,
+        _short(entry.deployment_id),
         _short(entry.base_model),
         entry.stream,
         round(entry.started_at, 3),
-        dict(entry.estimate),
+        _bounded(entry.estimate),
         entry.reserved,
-        dict(entry.usage),
+        _bounded(entry.usage),
         entry.cost,
         _short(entry.price_source),
         entry.http_status,
@@ -123,16 +141,15 @@ def _entry(array: Sequence[Any]) -> Entry:
     return Entry(**values)
 
 
+def _bounded(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Usage whose texts a caller or an upstream wrote, as the size of an image."""
+    return {name: _short(value) if isinstance(value, str) else value for name, value in usage.items()}
+
+
 def _short(text: str) -> str:
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= TEXT_CHARS_MAX else text[:TEXT_CHARS_MAX]
-
-
-def _json(items: Sequence[Any]) -> bytes:
-    """A value that JSON cannot hold must not stop the log: it is mended."""
-    try:
-        return orjson.dumps(items)
-    except TypeError:
-        return orjson.dumps(_mended(items))
 
 
 def _mended(value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import orjson
 
-from shared.spend import places
+from shared.spend import places, records
 from shared.spend.totals import Group, Sums, Totals
 from shared.storage.tables import TRANSACTION_ROWS_MAX, Row, Table
 
@@ -30,6 +30,11 @@ class Rollups:
         """Adds what was committed."""
         for group, totals in sums:
             self._changed.add(self._days.setdefault(group.day, Sums()).add_one(group, totals))
+
+    @property
+    def days(self) -> list[str]:
+        """The days of which there are totals."""
+        return sorted(self._days)
 
     def unwritten(self, day: str) -> bool:
         """Whether totals of that day are still to be written."""
@@ -68,7 +73,7 @@ class Rollups:
                 "key_id": group.key_id,
                 "model": group.model,
                 "deployment": group.deployment,
-                "totals": orjson.dumps(totals.written()).decode(),
+                "totals": records.written(totals.written()).decode(),
             },
         )
 

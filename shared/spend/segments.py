@@ -136,7 +136,7 @@ class Segments:
         batch = self._batch
         if len(self._queue) >= RECORDS_MAX:
             self._freeze()
-        self._wake()
+        self.wake()
         return batch
 
     def holds(self, entry_id: str) -> bool:
@@ -148,8 +148,9 @@ class Segments:
         if self._writer is not None:
             await asyncio.wait({self._writer}, timeout=seconds)
 
-    def _wake(self) -> None:
-        if self._writer is None or self._writer.done():
+    def wake(self) -> None:
+        """Has everything written that waits, if nobody does."""
+        if (self._queue or self._frozen) and (self._writer is None or self._writer.done()):
             try:
                 self._writer = self._supervisor.start(self._write_all(), "ledger")
             except SpillwayError:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.spend import places
-from shared.spend.heartbeat import CONFIRM_S, HEARTBEATS_MAX, SILENT_S, Beat, all_rows
+from shared.spend.heartbeat import CONFIRM_S, SILENT_S, Beat
 from shared.storage.tables import Row, Table
 
 
-async def dead(table: Table, beats: Sequence[Beat], now: float) -> list[Beat]:
-    """The heartbeats of dead instances; of those that may be, it takes a note. Raises StorageFailed."""
-    noted = {row.key: row for row in await all_rows(table, places.SILENT, HEARTBEATS_MAX)}
+async def dead(table: Table, beats: Sequence[Beat], notes: Sequence[Row], now: float) -> list[Beat]:
+    """The heartbeats of dead instances; of those that may be, it takes a note beside `notes`. Raises StorageFailed."""
+    noted = {row.key: row for row in notes}
     found: list[Beat] = []
     for beat in beats:
         note = noted.pop(beat.instance, None)

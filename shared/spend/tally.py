@@ -6,6 +6,7 @@ others have entered is read before, and is little: such an attempt is counted on
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -24,19 +25,22 @@ LAST = "last"
 @dataclass(frozen=True, slots=True)
 class Tally:
     """`open`: attempts that nobody has closed. `outshone`: segments say more of them than what others have entered.
-    `alone`: entered by others only. `last` is the last segment that was read."""
+    `alone`: entered by others only; `rejoined` are rows that say so of attempts whose records came after all. `last` is
+    the last segment that was read."""
 
     sums: Sums
     open: list[Entry]
     outshone: list[Entry]
     alone: list[Entry]
+    rejoined: list[str]
     last: str
 
 
 async def tally(table: Table, partition: str) -> Tally:
     """Counts a partition. Raises StorageFailed."""
     day = places.partition_day(partition)
-    outside = entered(await outside_rows(table, partition))
+    rows = await outside_rows(table, partition)
+    outside = entered(rows)
     seen: dict[str, Entry] = {}
     pending: dict[str, Entry] = {}
     sums = Sums()
@@ -54,11 +58,14 @@ async def tally(table: Table, partition: str) -> Tally:
                 pending.pop(entry.entry_id, None)
                 counted.append(entry)
         sums.count(day, counted)
+        await asyncio.sleep(0)  # a large partition must not keep the event loop
     best = {entry_id: greater(entry, seen.get(entry_id, entry)) for entry_id, entry in sorted(outside.items())}
     sums.count(day, best.values())
     outshone = [entry for entry_id, entry in best.items() if entry != outside[entry_id]]
     alone = [entry for entry_id, entry in best.items() if entry_id not in seen]
-    return Tally(sums, list(pending.values()), outshone, alone, last)
+    said_alone = (row for row in rows if row.key.startswith(ALONE))
+    rejoined = [row.key for row in said_alone if any(one.entry_id in seen for one in records.entries_of(row))]
+    return Tally(sums, list(pending.values()), outshone, alone, rejoined, last)
 
 
 async def segments(table: Table, partition: str) -> AsyncIterator[Row]:
@@ -91,6 +98,8 @@ def shown(entries: Iterable[Entry], outside: Mapping[str, Entry]) -> Iterator[En
             yield greater(entry, other)
 
 
-def shown_outside(row: Row) -> list[Entry]:
-    """What a list shows of a row that is no segment: the attempts that stand nowhere else."""
-    return records.entries_of(row) if row.key.startswith(ALONE) else []
+def shown_outside(row: Row, outside: Mapping[str, Entry]) -> list[Entry]:
+    """What a list shows of a row that is no segment: the attempts that stand nowhere else, as `outside` has them."""
+    if not row.key.startswith(ALONE):
+        return []
+    return [entry for entry in records.entries_of(row) if outside.get(entry.entry_id) == entry]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, NamedTuple
 
 from shared.spend.entry import Entry
@@ -54,7 +55,7 @@ class Totals:
         self.cost += entry.cost or 0
         self.duration_ms += round(entry.duration_ms)
         for name, value in entry.usage.items():
-            if isinstance(value, float):
+            if isinstance(value, float) and isfinite(value):
                 name, value = name + _THOUSANDTHS, round(value * 1000)
             if isinstance(value, int) and not isinstance(value, bool):
                 self.usage[name] = self.usage.get(name, 0) + value

@@ -34,12 +34,32 @@ class Killed(BaseException):
 @dataclass
 class Fate:
     """What becomes of the requests of one process. `kill_at` counts requests down to the one that it does not survive;
-    `after`: it dies when the request was done. `lost` acknowledgements do not come; `down`: nothing gets through."""
+    `after`: it dies when the request was done. `lost` acknowledgements do not come; `down`: nothing gets through.
+    `hold_at` counts requests down to the one at which the process stands still, before it or `after`, until `released`.
+    """
 
     kill_at: int | None = None
     after: bool = False
     lost: int = 0
     down: bool = False
+    hold_at: int | None = None
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the process stands still."""
+        return self.hold_at is not None and self.hold_at < 0
+
+    async def stand_still(self, *, done: bool) -> None:
+        if self.hold_at is not None and not done:
+            self.hold_at -= 1
+        if self.holds and done == self.after:
+            await self.released.wait()
+
+    def go_on(self) -> None:
+        self.hold_at = None
+        self.released.set()
+        self.released = asyncio.Event()
 
     def before(self, what: str) -> None:
         if self.kill_at is not None:
@@ -60,13 +80,16 @@ class Fate:
 class SlowTable:
     """A client that lets others run before and after each request."""
 
-    def __init__(self, table: MemoryTable) -> None:
+    def __init__(self, table: MemoryTable, fate: Fate) -> None:
         self.table = table
+        self.fate = fate
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def asked(*args: Any, **named: Any) -> Any:
             await asyncio.sleep(0)
+            await self.fate.stand_still(done=False)
             answer = await getattr(self.table, name)(*args, **named)
+            await self.fate.stand_still(done=True)
             await asyncio.sleep(0)
             return answer
 
@@ -93,7 +116,7 @@ class World:
     def tables(self, fate: Fate) -> tuple[Any, Any]:
         """Clients of both tables."""
         tables = (MemoryTable(rows, fate.before, fate.done) for rows in (self.ledger, self.spend))
-        table, spend = (SlowTable(one) for one in tables)
+        table, spend = (SlowTable(one, fate) for one in tables)
         return table, spend
 
     def start(self, mode: Mode = "before_reply") -> Instance:
@@ -107,8 +130,8 @@ class World:
 
     async def settle_down(self) -> None:
         """Lets the timer do all that is left, long after the last instance was heard of."""
-        for _ in range(6):
-            self.now += 400.0
+        for pause_s in (*[400.0] * 6, 90_000.0, *[400.0] * 4):
+            self.now += pause_s
             await self.sweep()
 
     async def listed(self, wanted: Wanted | None = None, limit: int = 3) -> list[Entry]:
@@ -143,12 +166,14 @@ class Instance:
             self.table, self.spend, name, self.supervisor, world.clock, mode=mode, interval_s=0.001, sleep=at_once
         )
         self.calls = 0
+        self.held: asyncio.Future[None] | None = None
 
     def entry(self, **values: Any) -> Entry:
         self.calls += 1
-        values = {"key_id": "key_1", "model": "gpt-4o", "reserved": 900, "estimate": {"prompt": 9}, **values}
+        usual = {"key_id": "key_1", "model": "gpt-4o", "deployment_id": "dep_1", "reserved": 900}
+        values = {**usual, "estimate": {"prompt": 9}, **values}
         attempt = entry_id(call_id(day_of(self.world.now), self.name, self.calls), 1)
-        return Entry(attempt, "chat_completions", started_at=self.world.now, deployment_id="dep_1", **values)
+        return Entry(attempt, "chat_completions", started_at=self.world.now, **values)
 
     def open(self, **values: Any) -> Handle:
         return self.ledger.open(self.entry(**values))
@@ -166,8 +191,16 @@ class Instance:
         assert self.ledger.house is not None
         await self.ledger.house.total_round()
 
+    async def rounds(self) -> None:
+        """What it does twice a minute."""
+        await self.beat()
+        await self.write_totals()
+
     async def die(self) -> None:
         """Stops where it is."""
+        if self.held is not None:
+            self.held.cancel()
+            await asyncio.gather(self.held, return_exceptions=True)
         await self.supervisor.close()
 
 
