@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,6 +79,16 @@ def test_tokens_are_counted_before_they_are_sent(spillway: Spillway) -> None:
     assert [one.status_code for one in answers] == [200, 200]
     assert (refusal.status_code, len(run.sent())) == (429, 2)
     assert "(tokens per minute)" in refusal.json()["error"]["message"]
+
+
+def test_twelve_calls_at_once_never_take_more_than_the_tokens_of_a_minute(spillway: Spillway) -> None:
+    """LiteLLM counts tokens after an answer: there all twelve are served, 2.8 times the limit."""
+    run = spillway(config(entry("east", params=", tpm: 1000")))
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: run.chat("[[sim first_ms=1500 chunks=5]]", max_tokens=220), range(12)))
+    statuses = [one.status_code for one in answers]
+    assert (statuses.count(200), statuses.count(429)) == (4, 8)
+    assert len(run.sent()) == 4
 
 
 def test_a_429_fails_over_and_the_deployment_is_left_alone_as_long_as_it_said(spillway: Spillway) -> None:
