@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
@@ -27,6 +27,7 @@ READY_S_MAX = 30.0
 # The account that every Azurite has; its key is published in Azurite's README and opens nothing else.
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+TRIES = 4
 
 
 class StorageError(Exception):
@@ -81,12 +82,21 @@ def storage(port: int | None = None, data_dir: Path | None = None) -> Iterator[s
 
     Raises StorageError when it cannot be started.
     """
-    port = free_port(PORTS) if port is None else port
-    process = launch(port, data_dir)
+    process, port = (launch(port, data_dir), port) if port is not None else _launch_somewhere(data_dir)
     try:
         yield connection_string(port)
     finally:
         stop(process)
+
+
+def _launch_somewhere(data_dir: Path | None) -> tuple[subprocess.Popen[bytes], int]:
+    """Starts Azurite on three free ports, which another process may take before it does: then on others."""
+    for _ in range(TRIES - 1):
+        port = free_port(PORTS)
+        with suppress(StorageError):
+            return launch(port, data_dir), port
+    port = free_port(PORTS)
+    return launch(port, data_dir), port
 
 
 @click.command("storage")

@@ -14,6 +14,7 @@ def blueprints() -> tuple[func.Blueprint, ...]:
     from handlers import (
         aliases,
         audio,
+        batches,
         chat,
         completions,
         embeddings,
@@ -30,6 +31,7 @@ def blueprints() -> tuple[func.Blueprint, ...]:
 
     modules = (
         audio,
+        batches,
         chat,
         completions,
         embeddings,

@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from shared import gateway
+from shared.hosting import BATCH_SCHEDULE, schedule
 
 blueprint = func.Blueprint()
 
@@ -12,3 +13,10 @@ blueprint = func.Blueprint()
 async def responses_background(timer: func.TimerRequest) -> None:
     """Records background responses that have ended, once a minute."""
     await gateway.current().settle_background()
+
+
+@blueprint.function_name("batches")
+@blueprint.timer_trigger(schedule=schedule(BATCH_SCHEDULE, "0 * * * * *"), arg_name="timer", run_on_startup=False)
+async def batches(timer: func.TimerRequest) -> None:
+    """Moves batches on, once a minute; what it does not come to in four minutes, the next run does."""
+    await gateway.current().batches.run()

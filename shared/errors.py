@@ -11,6 +11,7 @@ SpillwayError                      status  type                    code         
 │  ├─ ModelNotFound                404     invalid_request_error   model_not_found           no
 │  └─ DeploymentNotFound           404     invalid_request_error   DeploymentNotFound        no
 ├─ MethodNotAllowed                405     invalid_request_error   method_not_supported      no
+├─ Conflict                        409     invalid_request_error   (given)                   no
 ├─ PayloadTooLarge                 413     invalid_request_error   request_too_large         no
 ├─ RangeNotSatisfiable             416     invalid_request_error   range_not_satisfiable     no
 ├─ RateLimited                     429     rate_limit_error        rate_limit_exceeded       yes
@@ -188,6 +189,14 @@ class MethodNotAllowed(SpillwayError):
     def __init__(self, method: str, path: str, allow: Sequence[str]) -> None:
         allowed = ", ".join(allow)
         super().__init__(f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed})
+
+
+class Conflict(SpillwayError):
+    """The thing is in a state that does not allow this."""
+
+    status = 409
+    type = "invalid_request_error"
+    code: str | None = None
 
 
 class PayloadTooLarge(SpillwayError):

@@ -23,6 +23,7 @@ from starlette.requests import Request
 from shared import reload
 from shared.admin.books import Books
 from shared.admin.doctor import Doctor
+from shared.batches import wired
 from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.callers.key_store import TABLE as KEYS_TABLE
 from shared.callers.keys import Keys
@@ -156,9 +157,11 @@ class Gateway:
             self._release,
         )
         self.doctor = Doctor(plan, self._pairs, self.upstream, self.supervisor, self.call_ids.next, clock)
-        self._parts = Parts(
-            self.router, self.health, self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor
+        self.batches = wired.batches(
+            table(wired.TABLE), self.books.ledger, self.files.store, self.router, self.upstream, self.call_ids, config
         )
+        parts = self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor, self.batches
+        self._parts = Parts(self.router, self.health, *parts)
         self._under_way: int = 0
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
@@ -179,7 +182,7 @@ class Gateway:
         """Ends everything that runs; for hosts and tests that end in good order."""
         await self.ledger.flush(FLUSH_S)
         await self.supervisor.close()
-        for part in (self.upstream, self.sign_ins, self.speech, self.background, self.books, self.files):
+        for part in (self.upstream, self.sign_ins, self.speech, self.background, self.books, self.files, self.batches):
             await part.close()
         for shared in (self.peers, self.keys):
             if shared is not None:

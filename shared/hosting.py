@@ -10,6 +10,7 @@ the host's pool keeps them for a minute. The extension has no setting for either
 from __future__ import annotations
 
 import functools
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,14 @@ import uvicorn
 from azurefunctions.extensions.http.fastapi import web
 
 EXTENSION_VERSION_KNOWN = "1.0.1"
+BATCH_SCHEDULE = "SPILLWAY_BATCH_SCHEDULE"
+"""The app setting with the NCRONTAB schedule of the timer `batches`."""
+
+
+def schedule(setting: str, default: str) -> str:
+    """A timer's schedule: an app setting, as the host reads it, or the default where there is no such setting, which
+    the host would refuse to load."""
+    return f"%{setting}%" if os.environ.get(setting) else default
 
 
 def tame() -> None:

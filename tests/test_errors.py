@@ -29,6 +29,7 @@ TABLE = [
     ("ModelNotFound", 404, "invalid_request_error", "model_not_found", False, Replay.NEVER),
     ("DeploymentNotFound", 404, "invalid_request_error", "DeploymentNotFound", False, Replay.FREELY),
     ("MethodNotAllowed", 405, "invalid_request_error", "method_not_supported", False, Replay.NEVER),
+    ("Conflict", 409, "invalid_request_error", None, False, Replay.NEVER),
     ("PayloadTooLarge", 413, "invalid_request_error", "request_too_large", False, Replay.NEVER),
     ("RangeNotSatisfiable", 416, "invalid_request_error", "range_not_satisfiable", False, Replay.NEVER),
     ("RateLimited", 429, "rate_limit_error", "rate_limit_exceeded", True, Replay.FREELY),

@@ -38,8 +38,8 @@ FLOORS = {
 }
 """Modules and packages of shared/, by their first name, as DESIGN has them. A new one is put on its floor here."""
 NEIGHBOURS = {
-    "operations": {"admin"},  # a route serves what a report builds
     "reload": {"operations"},  # what is wrong with a changed configuration is said by /health
+    "operations": {"admin", "batches"},  # a route serves what a report builds, and what runs batches
     "upstream": {"catalog"},  # an address needs to know which api-version has what
     "config": {"errors"},
     "settings": {"errors"},
@@ -48,7 +48,7 @@ NEIGHBOURS = {
 """The few imports within a floor, one way only."""
 OPEN_TO_HANDLERS = {"gateway", "operations", "errors", "hosting"}
 LINES_MAX = 300
-LONGER = {"shared/errors.py": 310, "shared/upstream/endpoint.py": 360}
+LONGER = {"shared/errors.py": 320, "shared/upstream/endpoint.py": 360}
 """Modules that were agreed to be longer, with the length that they must not pass."""
 DEPLOYED = ("function_app.py", "handlers", "shared")
 

@@ -58,6 +58,7 @@ VARIABLES: dict[str, str] = {
     "AZURE_CLIENT_CERTIFICATE_PATH": "azure-identity's name of AZURE_CERTIFICATE_PATH",
     "AZURE_CLIENT_CERTIFICATE_PASSWORD": "azure-identity's name of AZURE_CERTIFICATE_PASSWORD",
     "AZURE_CREDENTIAL": "which of azure-identity's credentials is used, by the name of its class",
+    "SPILLWAY_BATCH_SCHEDULE": "NCRONTAB schedule of the timer that moves batches on; `0 * * * * *`, every minute",
     "OPENAI_API_KEY": f"key {OPENAI_KEY}",
     "OPENAI_BASE_URL": f"address {OPENAI_KEY.replace('api_key', 'api_base')}",
     "OPENAI_API_BASE": "the older name of OPENAI_BASE_URL",

@@ -12,7 +12,7 @@ from shared.batches import machine, sending, watching
 from shared.batches.document import Batch, Shard, upstream_name
 from shared.batches.lines import RESULT_BYTES_MAX, Asked, LineTooLong, custom_id_of, lines_of
 from shared.batches.reading import Charged, Piece, Reader, Requests, Results
-from shared.batches.seen import Seen
+from shared.batches.seen import Seen, quota_of
 from shared.batches.work import Means, Work
 from shared.catalog.price import UNPRICED
 from shared.errors import NotFound, SpillwayError, StorageFailed
@@ -49,8 +49,11 @@ class Collector:
             if deployment is None:
                 raise SpillwayError("The deployment is no longer configured.", code="deployment_not_configured")
             seen = await means.resources.get(deployment, shard.job)
+            await means.learn(deployment.id, quota_of(seen.errors))
         except NotFound:
             seen = None
+        except StorageFailed:
+            raise
         except SpillwayError as error:
             log.warning("a batch could not be looked at (%s); it is tried again", error.code)
             work.batch = sending.troubled(work.batch, key, means.clock(), (error.retry_after_ms or 0) / 1000)
@@ -257,7 +260,7 @@ class Collector:
         for file, filename in (await means.resources.uploads(deployment)).items():
             if filename == f"{name}.jsonl":
                 await means.resources.delete(deployment, file)
-        unknown = [one for one in recent if one.name == name and one.job not in known]
+        unknown = [one for one in recent if one.name == name and one.job not in known and one.status != "failed"]
         return [(deployment.id, deployment.label, one) for one in unknown]
 
 

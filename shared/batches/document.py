@@ -64,8 +64,8 @@ class Shard:
     `left` are the deployments where more than that may have been left. Nothing is done before `due`; `trouble` counts
     failures in a row; `since` is when the state began. `code` and `message` say why lines have no result. `day` is when
     its lines are charged. `chunks` counts what the ledger has, `output_blocks` and `error_blocks` what is staged.
-    `stray`: a batch that was made twice; it is priced, and nothing else. `cleaned`: nothing of it is left at any
-    resource.
+    `cost` (in picodollars) and the tokens are those of its lines. `stray`: a batch that was made twice; it is priced,
+    and nothing else. `cleaned`: nothing of it is left at any resource.
     """
 
     key: str
@@ -103,6 +103,11 @@ class Shard:
     output_bytes: int = 0
     error_blocks: int = 0
     error_bytes: int = 0
+    cost: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
     stray: bool = False
     cleaned: bool = False
 
@@ -131,10 +136,11 @@ class Batch:
     """One batch. Times are in seconds since 1970.
 
     `owner`, `alias` and `tags` say whom its lines are charged to. `model` is the name that was asked for, `total` the
-    number of lines, 0 while unknown. `split`: it may be cut where a deployment has no room. `rounds`: how often lines
-    that failed for a passing reason are resubmitted. `output_id` and `error_id` are the files of results, made when
-    there are any. `avoid`: deployments that are left alone until then. `holder` works on it until `held_until`, and
-    whoever finds that over takes it. `chunk_bytes`: results are read in such pieces, the same from beginning to end.
+    number of lines, 0 while unknown; `estimate` is what the upload's check estimated. `split`: it may be cut where a
+    deployment has no room. `rounds`: how often lines that failed for a passing reason are resubmitted. `output_id` and
+    `error_id` are the files of results, made when there are any. `avoid`: deployments that are left alone until then.
+    `holder` works on it until `held_until`, and whoever finds that over takes it. `chunk_bytes`: results are read in
+    such pieces, the same from beginning to end.
     """
 
     id: str
@@ -152,6 +158,7 @@ class Batch:
     split: bool = False
     rounds: int = 0
     metadata: Mapping[str, str] | None = None
+    estimate: Mapping[str, Any] = field(default_factory=dict)
     output_expires_s: int | None = None
     state: BatchState = "working"
     times: Mapping[str, float] = field(default_factory=dict)

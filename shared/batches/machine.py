@@ -90,8 +90,9 @@ def let_go(batch: Batch) -> Batch:
 
 
 def cancelled(batch: Batch, now: float) -> Batch:
-    """The caller wants no more of it."""
-    return settled(batch.at("cancelling_at", now), now)
+    """The caller wants no more of it: what runs is to be asked to end at once."""
+    shards = [replace(one, due=min(one.due, now)) if one.state == "in_progress" else one for one in batch.shards]
+    return settled(replace(batch.at("cancelling_at", now), shards=tuple(shards)), now)
 
 
 def published(batch: Batch, now: float) -> Batch:

@@ -21,14 +21,13 @@ WAIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A deployment that may take a shard. `limit` is its quota, None while unknown; `enqueued` what we have there.
-    Nothing is sent there before `free_at`. The lowest `order` comes first."""
+    """A deployment that may take a shard. `limit` is its quota, None while unknown; `enqueued` what we have there. The
+    lowest `order` comes first."""
 
     deployment: str
     label: str
     limit: int | None = None
     enqueued: int = 0
-    free_at: float = 0.0
     order: int = 0
 
     @property
@@ -68,7 +67,7 @@ def place(
     free: list[Seat] = []
     times: list[float] = []
     for seat in seats:
-        until = max(seat.free_at, avoid.get(seat.deployment, 0.0))
+        until = avoid.get(seat.deployment, 0.0)
         times.append(until)
         if until <= now:
             free.append(seat)

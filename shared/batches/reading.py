@@ -15,6 +15,7 @@ from shared.spend.entry import Entry, Status, usage_fields
 from shared.spend.pricing import Charge
 from shared.usage.usage import Usage
 
+TOKENS = ("prompt", "completion", "cached", "reasoning")
 Charged = Callable[[Usage], Charge]
 """What a line of a batch costs at the shard's deployment."""
 
@@ -198,8 +199,14 @@ def finished(
         output_bytes=shard.output_bytes + len(piece.output),
         error_blocks=shard.error_blocks + bool(piece.error),
         error_bytes=shard.error_bytes + len(piece.error),
+        cost=shard.cost + sum(one.cost or 0 for one in piece.entries),
+        **{f"{name}_tokens": getattr(shard, f"{name}_tokens") + _sum(piece.entries, name) for name in TOKENS},
     )
     return piece
+
+
+def _sum(entries: list[Entry], name: str) -> int:
+    return sum(int(one.usage.get(name, 0)) for one in entries)
 
 
 def has(bits: bytes | bytearray, place: int) -> bool:

@@ -6,13 +6,16 @@ and null for counts (REST samples of its batch page). A status that nobody knows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.batches.document import ENDED, ERRORS_MAX
 
+FULL = "token_limit_exceeded"
+_LIMIT = re.compile(r"Limit: ([\d,]+) enqueued tokens")
 NAME = "spillway"
 """The metadata of a batch at a resource that says which shard it is."""
 
@@ -62,6 +65,12 @@ def seen_of(payload: Any) -> Seen | None:
         name=_text(metadata.get(NAME)) if isinstance(metadata, dict) else "",
         created_at=seconds_of(payload.get("created_at")) or 0.0,
     )
+
+
+def quota_of(errors: Sequence[Mapping[str, Any]]) -> int | None:
+    """The enqueued-token quota that an error names: "Limit: 90,000 enqueued tokens"."""
+    found = next((limit for one in errors if (limit := _LIMIT.search(str(one.get("message"))))), None)
+    return None if found is None else int(found[1].replace(",", ""))
 
 
 def seconds_of(value: Any) -> float | None:

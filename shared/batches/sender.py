@@ -11,7 +11,7 @@ from shared.batches.document import Batch, Shard, claims, upstream_name
 from shared.batches.inputs import BadInput, Limits, Written, write
 from shared.batches.lines import kind_of, upstream_endpoint
 from shared.batches.placing import BYTES_PER_TOKEN, Later, Never, Seat
-from shared.batches.seen import Seen
+from shared.batches.seen import FULL, Seen, quota_of
 from shared.batches.sending import Upload
 from shared.batches.upstream import Refused
 from shared.batches.work import Means, Work
@@ -48,7 +48,7 @@ class Sender:
         need = max(1, (shard.end - shard.start) // BYTES_PER_TOKEN)
         place = placing.place(need, seats, batch.avoid, now, split=batch.split)
         if isinstance(place, Never):
-            error = {"code": sending.FULL, "message": place.message, "param": None, "line": None}
+            error = {"code": FULL, "message": place.message, "param": None, "line": None}
             await work.save(sending.not_taken(batch, key, [error], now))
         elif isinstance(place, Later):
             for one in batch.shards:
@@ -63,18 +63,13 @@ class Sender:
 
     async def _seats(self, batch: Batch, deployments: list[Deployment]) -> list[Seat]:
         means = self._means
-        means.quotas.update(await means.store.quotas())
+        quotas = await means.store.quotas(means.clock())
         enqueued = dict(claims(batch))
         for opened in await means.store.open():
             if opened.id != batch.id:
                 for deployment, tokens in opened.claims.items():
                     enqueued[deployment] = enqueued.get(deployment, 0) + tokens
-        seats: list[Seat] = []
-        for one in deployments:
-            known = means.quotas.get(one.id)
-            limit, free_at = (None, 0.0) if known is None else (known.limit, known.free_at)
-            seats.append(Seat(one.id, one.label, limit, enqueued.get(one.id, 0), free_at, one.tier))
-        return seats
+        return [Seat(one.id, one.label, quotas.get(one.id), enqueued.get(one.id, 0), one.tier) for one in deployments]
 
     async def _upload(self, work: Work, key: str, deployment: Deployment, tokens: int | None) -> None:
         now = self._means.clock
@@ -165,8 +160,7 @@ class Sender:
         means = self._means
         now = means.clock()
         deployment = work.batch.shard(key).deployment
-        if any(error.get("code") == sending.FULL for error in refused.errors):
-            await means.learn(deployment, refused.limit, now + sending.PAUSE_S)
+        await means.learn(deployment, quota_of(refused.errors))
         await work.save(sending.refused(work.batch, key, refused.errors, now))
 
     async def _not_sent(self, work: Work, key: str, error: SpillwayError) -> None:

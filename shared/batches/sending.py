@@ -8,17 +8,16 @@ from typing import Any
 
 from shared.batches.document import ERRORS_MAX, SHARDS_MAX, Batch, Shard, key_of
 from shared.batches.placing import BYTES_PER_TOKEN, Seat
-from shared.batches.seen import Seen
+from shared.batches.seen import FULL, Seen, quota_of
 
-POLL_S = 5.0
-"""A batch at Azure is asked about at most so often."""
+POLL_MIN_S, POLL_MAX_S = 1.0, 20.0
+"""A batch at Azure is asked about at most so often: a new one sooner than one that has run for long."""
 PAUSE_S, PAUSE_MAX_S = 5.0, 900.0
 """After a failure a deployment is left alone so long, then twice as long, and so on."""
 TRIES_MAX = 4
 """Submissions of a shard that Azure refuses for a reason that another deployment may not have."""
 ELSEWHERE = frozenset({"model_not_found", "invalid_request", "input_modified", "input_no_permissions"})
 """Why a deployment may refuse what another takes; Azure says `invalid_request` also of one that takes no batches."""
-FULL = "token_limit_exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,11 @@ class Upload:
 def pause_s(trouble: int) -> float:
     """How long to leave alone what failed, having failed `trouble` times before."""
     return float(min(PAUSE_S * 2 ** min(trouble, 10), PAUSE_MAX_S))
+
+
+def poll_s(age_s: float) -> float:
+    """How long to wait before a batch is looked at again that has been in its state for `age_s` seconds."""
+    return min(max(age_s / 4, POLL_MIN_S), POLL_MAX_S)
 
 
 def uploading(batch: Batch, key: str, seat: Seat, tokens: int, now: float) -> Batch:
@@ -88,7 +92,7 @@ def submitted(batch: Batch, key: str, seen: Seen, now: float) -> Batch:
     """The shard's batch exists."""
     shard = batch.shard(key)
     return batch.with_shard(
-        key, state="in_progress", job=seen.job, status=seen.status, since=now, due=now + POLL_S,
+        key, state="in_progress", job=seen.job, status=seen.status, since=now, due=now + POLL_MIN_S,
         asked_to_cancel=False, tokens=seen.tokens or shard.tokens,
     )  # fmt: skip
 
@@ -129,7 +133,9 @@ def refused(batch: Batch, key: str, errors: Sequence[Mapping[str, Any]], now: fl
     shard = batch.shard(key)
     codes = {str(error.get("code") or "") for error in errors}
     if FULL in codes:
-        return queued(batch, key, now, pause_s(shard.trouble))
+        quota = quota_of(errors)
+        too_large = quota is not None and shard.tokens > quota  # else others have enqueued there
+        return queued(batch, key, now, None if too_large else pause_s(shard.trouble))
     if not shard.file:  # it was deleted when nobody knew whether the batch existed, which Azure may well mind
         return queued(batch, key, now)
     if codes & ELSEWHERE and shard.tries < TRIES_MAX:

@@ -5,7 +5,7 @@
     quotas               {deployment}           what Azure told of a deployment's enqueued-token quota
     asked_{name}         {shard}-{attempt}…     which requests an upload carries, in their order
     picked_{name}        {shard}                which lines of a range a repair is about
-    keys_{owner}         {hash}                 Idempotency-Key of a batch that was created
+    keys                 {hash of owner, key}   Idempotency-Key of a batch that was created
 
 The entry of `open` is written before the batch, and removed when nothing of it is left anywhere: a timer that finds
 none has nothing to do, which costs it one request.
@@ -13,6 +13,7 @@ none has nothing to do, which costs it one request.
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,15 +24,16 @@ import orjson
 from shared.batches.document import Batch, claims, decoded, encoded
 from shared.batches.lines import Asked
 from shared.errors import StorageFailed
-from shared.files.identity import BATCH, Place, place_of
+from shared.files.identity import BATCH, Owner, Place, place_of
 from shared.spend import records
 from shared.storage.tables import PAGE_ROWS_MAX, Row, Table, Value
 
 TABLE = "spillwaybatches"
-OPEN, QUOTAS = "open", "quotas"
+OPEN, QUOTAS, KEYS = "open", "quotas", "keys"
 OPEN_MAX = 1000
 """Batches that a run of the timer looks at."""
 ASKED_ROWS_MAX = 200
+QUOTA_S = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,6 @@ class Opened:
 
     id: str
     claims: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What is known of a deployment: its quota, None while unknown, and until when Azure is not to be asked again."""
-
-    limit: int | None = None
-    free_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +96,15 @@ class BatchStore:
                     break
         await self.table.remove(OPEN, name)
 
-    async def quotas(self) -> dict[str, Quota]:
-        """What is known of deployments, by their ids."""
+    async def quotas(self, now: float) -> dict[str, int]:
+        """The enqueued-token quotas that Azure told of late, by the ids of deployments: an older one may be another."""
         rows = await self.table.rows(QUOTAS, PAGE_ROWS_MAX)
-        return {row.key: Quota(int(row.properties["limit"]) or None, float(row.properties["free_at"])) for row in rows}
+        told = ((row.key, row.properties) for row in rows)
+        return {key: int(one["tokens"]) for key, one in told if now - float(one["at"]) < QUOTA_S}
 
-    async def learn(self, deployment: str, quota: Quota) -> None:
+    async def learn(self, deployment: str, quota: int, now: float) -> None:
         """Keeps what Azure told."""
-        await self.table.put(Row(QUOTAS, deployment, {"limit": quota.limit or 0, "free_at": float(quota.free_at)}))
+        await self.table.put(Row(QUOTAS, deployment, {"tokens": quota, "at": now}))
 
     async def put_asked(self, name: str, upload: str, asked: Sequence[tuple[str, int, int]]) -> None:
         """Keeps which requests an upload carries: the custom_id, the line and the tokens of each."""
@@ -138,6 +133,17 @@ class BatchStore:
             raise StorageFailed("The lines of a repair are not there.")
         bits: Any = row.properties["bits"]
         return Picked(int(row.properties["first"]), zlib.decompress(bits))
+
+    async def keyed(self, owner: Owner, key: str, batch_id: str, said: str) -> tuple[str, str]:
+        """The batch that an Idempotency-Key of the owner stands for, and what its request said: these, when new."""
+        name = hashlib.sha256(f"{owner.key_id}\n{key}".encode()).hexdigest()
+        row = Row(KEYS, name, {"id": batch_id, "said": said})
+        if await self.table.insert(row):
+            return batch_id, said
+        known = await self.table.get(KEYS, name)
+        if known is None:
+            raise StorageFailed("An Idempotency-Key is not there any more.")
+        return str(known.properties["id"]), str(known.properties["said"])
 
     async def close(self) -> None:
         """Lets the storage account's connections go."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
-import httpx
 import orjson
 
 from shared.batches.seen import NAME, Seen, seen_of
@@ -17,6 +15,9 @@ from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.content import Content, Form, FormFile
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import chunks_of, close, read
+
+if TYPE_CHECKING:
+    import httpx
 
 ASK_S = 20.0
 UPLOAD_S, UPLOAD_BYTES_PER_S = 30.0, 2_000_000
@@ -27,17 +28,15 @@ of files with an expiry (Azure's limits page: 500 without, 10,000 with)."""
 PAGE, PAGES_MAX = 100, 20
 SEARCH_BACK_S = 300.0
 """How much older than its shard a batch may seem: clocks differ."""
-_LIMIT = re.compile(r"Limit: ([\d,]+) enqueued tokens")
 UNREADY = frozenset({"pending", "running", "uploading"})
 
 
 class Refused(Exception):
-    """Azure does not take a batch, and says why. `limit` is its enqueued-token quota, where it says so."""
+    """Azure does not take a batch; `errors` say why, as those of a batch do."""
 
-    def __init__(self, errors: list[dict[str, Any]], limit: int | None) -> None:
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(errors)
         self.errors = errors
-        self.limit = limit
 
 
 class Resources(Protocol):
@@ -102,8 +101,7 @@ class AzureResources:
             response = await self._send(deployment, "batches", "batches", content=orjson.dumps(body))
         except (BadRequest, PayloadTooLarge) as error:
             told = {"code": error.code, "message": error.message, "param": error.param, "line": None}
-            limit = _LIMIT.search(error.message)
-            raise Refused([told], int(limit[1].replace(",", "")) if limit else None) from error
+            raise Refused([told]) from error
         headers = response.headers
         seen = _seen(await _read(response))
         return replace(

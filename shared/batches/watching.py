@@ -10,7 +10,7 @@ from shared.batches import sending
 from shared.batches.document import Batch, Mark, Shard, day_of, key_of
 from shared.batches.machine import EXPIRED, EXPIRED_MESSAGE, NO_RESULT, NO_RESULT_MESSAGE
 from shared.batches.seen import Seen
-from shared.batches.sending import POLL_S
+from shared.batches.sending import POLL_MAX_S, poll_s
 
 GRACE_S = 120.0
 """How long a batch, or results that it announced, may be missing before that is believed."""
@@ -39,7 +39,7 @@ def polled(batch: Batch, key: str, seen: Seen | None, now: float) -> Batch:
             return batch.with_shard(key, state="done", due=0.0, tokens=0)
         return sending.refused(batch, key, seen.errors, now)
     batch = batch.with_shard(
-        key, status=seen.status, due=now + POLL_S, completed=seen.completed, failed=seen.failed,
+        key, status=seen.status, due=now + poll_s(now - shard.since), completed=seen.completed, failed=seen.failed,
         trouble=0 if seen.status != "validating" else shard.trouble,
     )  # fmt: skip
     if not seen.ended:
@@ -54,9 +54,9 @@ def polled(batch: Batch, key: str, seen: Seen | None, now: float) -> Batch:
 
 def _missing(batch: Batch, shard: Shard, now: float) -> Batch:
     if shard.status != MISSING:
-        return batch.with_shard(shard.key, status=MISSING, since=now, due=now + POLL_S)
+        return batch.with_shard(shard.key, status=MISSING, since=now, due=now + POLL_MAX_S)
     if now - shard.since < GRACE_S:
-        return batch.with_shard(shard.key, due=now + POLL_S)
+        return batch.with_shard(shard.key, due=now + POLL_MAX_S)
     return _to_be_read(batch, shard.key, Seen(shard.job, "completed"), now)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from shared.batches.document import Batch, claims
 from shared.batches.machine import LEASE_S, held, settled
-from shared.batches.store import BatchStore, Quota
+from shared.batches.store import BatchStore
 from shared.batches.upstream import Resources
 from shared.files.store import FileStore
 from shared.storage.tables import Table
@@ -20,6 +20,10 @@ T = TypeVar("T")
 
 HEAVY_MAX = 2
 """Uploads and downloads of one instance at once; each holds some 40 MB."""
+
+
+LEARN_S = 600.0
+"""What Azure tells again is kept again after so long."""
 
 
 class Fleet(Protocol):
@@ -38,7 +42,8 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a worker has. `ledger` is the table of the ledger, `worker` its own name. Belongs to the event loop."""
+    """What a worker has. `ledger` is the table of the ledger, `worker` its own name. `quotas` are those that it has
+    kept, and when. Belongs to the event loop."""
 
     store: BatchStore
     files: FileStore
@@ -50,15 +55,16 @@ class Means:
     supervisor: Supervisor
     worker: str
     heavy: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HEAVY_MAX))
-    quotas: dict[str, Quota] = field(default_factory=dict)
+    quotas: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    async def learn(self, deployment: str, limit: int | None, free_at: float = 0.0) -> None:
+    async def learn(self, deployment: str, quota: int | None) -> None:
         """Keeps what Azure told of a quota, where it is news. Raises StorageFailed."""
-        known = self.quotas.get(deployment, Quota())
-        news = Quota(limit or known.limit, free_at)
-        if news != known:
-            self.quotas[deployment] = news
-            await self.store.learn(deployment, news)
+        if quota is None:
+            return
+        now, known = self.clock(), self.quotas.get(deployment)
+        if known is None or known[0] != quota or now - known[1] > LEARN_S:
+            self.quotas[deployment] = quota, now
+            await self.store.learn(deployment, quota, now)
 
 
 class Work:

@@ -104,6 +104,9 @@ class LitellmSettings(Section):
     default_fallbacks: Models = Field((), description=ROUTER_WINS)
     drop_params: bool = Field(False, description="true leaves out what a model does not take, instead of a 400")
     allowed_openai_params: Names = Field(default_factory=list, description="parameters that are sent to every model")
+    enable_loadbalancing_on_batch_endpoints: bool = Field(
+        False, description="true splits a batch over deployments where one cannot take it whole"
+    )
 
 
 class GeneralSettings(Section):

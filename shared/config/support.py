@@ -79,7 +79,7 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
     "litellm_settings": {
         **_all(
             "callbacks success_callback failure_callback service_callback cache cache_params"
-            " enable_loadbalancing_on_batch_endpoints turn_off_message_logging max_budget budget_duration"
+            " turn_off_message_logging max_budget budget_duration"
             " set_verbose json_logs redact_user_api_key_info default_team_settings"
             " default_internal_user_params max_internal_user_budget modify_params ssl_verify telemetry"
             " max_end_user_budget public_model_groups langfuse_default_tags default_max_internal_user_budget"

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from shared.admin.books import Books
 from shared.admin.doctor import Doctor
+from shared.batches.service import Batches
 from shared.callers.caller import Caller
 from shared.callers.keys import Keys
 from shared.files.files import Files
@@ -33,6 +34,7 @@ class Parts:
     keys: Keys | None
     telemetry: Telemetry
     doctor: Doctor
+    batches: Batches
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from shared.operations.metrics import metrics
 from shared.operations.models import list_models, retrieve_model
 from shared.operations.operation import Operation
 from shared.operations.speech import retrieve as retrieve_speech
+from shared.operations.table_batches import BATCH_OPERATIONS
 from shared.operations.table_files import FILE_OPERATIONS
 
 CHAT_COMPLETIONS = Operation(
@@ -279,6 +280,7 @@ OPERATIONS: tuple[Operation, ...] = (
     RESPONSES_CANCEL,
     RESPONSES_INPUT_ITEMS,
     *FILE_OPERATIONS,
+    *BATCH_OPERATIONS,
     MODELS_LIST,
     MODELS_RETRIEVE,
     ROUTER_EXPLAIN,

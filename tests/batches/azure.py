@@ -177,7 +177,7 @@ class Client:
         tokens = len(data) // TOKEN_BYTES
         quota = azure.quotas.get(deployment.name)
         if not azure.late and quota is not None and azure.enqueued(deployment.name) + tokens > quota:
-            raise Refused([full(quota)], quota)
+            raise Refused([full(quota)])
         job = Job(
             f"batch_{next(azure._ids)}", deployment.resource_id, deployment.name, file, name, azure.clock(),
             [orjson.loads(line) for line in data.splitlines()], tokens,

@@ -84,12 +84,11 @@ def test_the_password_example_has_user_and_client() -> None:
     )
 
 
-def test_the_batch_example_warns_that_its_switch_has_no_effect_yet() -> None:
+def test_the_batch_example_is_read_whole() -> None:
     config = example("batch")
     assert config.entries[0].mode == "batch"
-    assert [w.partition(":")[0] for w in config.warnings] == [
-        "litellm_settings.enable_loadbalancing_on_batch_endpoints"
-    ]
+    assert config.litellm_settings.enable_loadbalancing_on_batch_endpoints
+    assert config.warnings == ()
 
 
 def test_base_model_is_read_from_litellm_params() -> None:

@@ -1,0 +1,42 @@
+"""The batches of a gateway, wired from its parts."""
+
+from __future__ import annotations
+
+from shared.batches.fleet import RouterFleet
+from shared.batches.service import Batches
+from shared.batches.store import TABLE as TABLE
+from shared.batches.store import BatchStore
+from shared.batches.upstream import AzureResources
+from shared.batches.work import Means
+from shared.config import Config
+from shared.files.store import FileStore
+from shared.ids import CallIds
+from shared.routing.router import Router
+from shared.storage.tables import Table
+from shared.upstream.client import UpstreamClient
+
+
+def batches(
+    table: Table | None,
+    ledger: Table | None,
+    files: FileStore,
+    router: Router,
+    client: UpstreamClient,
+    ids: CallIds,
+    config: Config,
+) -> Batches:
+    """The batches of a table, whose lines are entered in another; without these they are refused."""
+    if table is None or ledger is None:
+        return Batches(None)
+    means = Means(
+        store=BatchStore(table),
+        files=files,
+        resources=AzureResources(client, ids.next),
+        fleet=RouterFleet(router),
+        ledger=ledger,
+        clock=files.clock,
+        random_bytes=files.random_bytes,
+        supervisor=files.supervisor,
+        worker=ids.instance,
+    )
+    return Batches(means, splits=config.litellm_settings.enable_loadbalancing_on_batch_endpoints)
