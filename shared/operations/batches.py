@@ -13,6 +13,7 @@ from shared.batches.service import Asked
 from shared.batches.shown import deployments_of, shown
 from shared.errors import BadRequest, ModelNotFound, quoted
 from shared.files.stored_file import StoredFile
+from shared.operations.allowed import names
 from shared.operations.batch_models import known_model
 from shared.operations.body import read_json
 from shared.operations.context import Context
@@ -119,10 +120,10 @@ def _model(context: Context, body: Mapping[str, Any], file: StoredFile, kind: st
     name = name or file.model
     if not name:
         raise missing("model")
-    key, names = context.caller.key, context.parts.router.model_names
-    known = known_model(context.parts.router, str(name) if key is None else key.meant(str(name)))
-    if known is None or (key is not None and not key.permits(str(name)) and not key.permits(known.name)):
-        raise ModelNotFound(str(name), names if key is None else [one for one in names if key.permits(one)])
+    router, caller = context.parts.router, context.caller
+    known = known_model(router, caller, str(name))
+    if known is None:
+        raise ModelNotFound(str(name), names(router, caller, patterns=True))
     return known.name
 
 
