@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from shared.errors import BadRequest, ClientClosedRequest, SpillwayError
 
 FIELD_BYTES_MAX = 64 * 1024
 PARTS_MAX = 100
+IDLE_S = 60.0
+"""A client that sends nothing for so long has left: what it holds here is others'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,19 @@ async def events(request: Request, bytes_max: int, too_large: SpillwayError) -> 
     """What a form of at most `bytes_max` bytes consists of, in its order.
 
     Raises BadRequest for what is no form or ends before its end, `too_large`, and ClientClosedRequest when the client
-    leaves.
+    leaves or stops.
     """
     parser = _Parser(request.headers.get("content-type", ""))
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > bytes_max):
         raise too_large
-    count = 0
+    count, chunks = 0, request.stream()
     try:
-        async for chunk in request.stream():
+        while True:
+            async with asyncio.timeout(IDLE_S):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                break
             count += len(chunk)
             if count > bytes_max:
                 raise too_large
@@ -56,6 +63,8 @@ async def events(request: Request, bytes_max: int, too_large: SpillwayError) -> 
                 yield event
     except ClientDisconnect:
         raise ClientClosedRequest("The client left while it was sending its request.") from None
+    except TimeoutError:
+        raise ClientClosedRequest(f"The client sent nothing for {IDLE_S:g} seconds.") from None
     if not parser.whole:
         raise _unreadable("it ends in the middle")
 

@@ -29,7 +29,7 @@ model_list:
     litellm_params: {model: azure/gpt-4o, api_base: $SIM/east, api_key: sim-key-east, api_version: v1, order: 1}
     model_info: {id: east}
   - model_name: chat
-    litellm_params: {model: azure/gpt-4o, api_base: $SIM/west, api_key: sim-key-west, api_version: v1, order: 2}
+    litellm_params: {model: azure/gpt-4o, api_base: $SIM/west, api_key: sim-key-west, order: 2}
     model_info: {id: west}
 """
 

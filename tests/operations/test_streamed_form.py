@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from shared.errors import BadRequest, ClientClosedRequest, PayloadTooLarge
+from shared.operations import streamed_form
 from shared.operations.streamed_form import FIELD_BYTES_MAX, PARTS_MAX, Field, FileBegins, events
 
 TOO_LARGE = PayloadTooLarge("too large")
@@ -32,12 +34,15 @@ FORM = (
 
 
 async def read(chunks: Sequence[bytes], content_type: str = TYPE, bytes_max: int = 10**6, **headers: str) -> list[Any]:
-    """The events, a file's bytes put together; `gone` as last chunk is a client that leaves."""
+    """The events, a file's bytes put together; `gone` as last chunk is a client that leaves, `silence` one that
+    stops."""
     left = list(chunks)
 
     async def receive() -> Message:
         if left and left[0] == b"gone":
             return {"type": "http.disconnect"}
+        if left and left[0] == b"silence":
+            await asyncio.sleep(10)
         return {"type": "http.request", "body": left.pop(0) if left else b"", "more_body": bool(left)}
 
     raw = [(name.encode(), value.encode()) for name, value in {"content-type": content_type, **headers}.items()]
@@ -114,6 +119,12 @@ async def test_a_body_that_is_too_large_is_refused(declared: dict[str, str]) -> 
 async def test_a_client_that_leaves_is_noticed() -> None:
     with pytest.raises(ClientClosedRequest):
         await read([FORM[:50], b"gone"])
+
+
+async def test_a_client_that_stops_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed_form, "IDLE_S", 0.01)
+    with pytest.raises(ClientClosedRequest, match="sent nothing"):
+        await read([FORM[:50], b"silence"])
 
 
 @given(st.binary(max_size=200))

@@ -43,11 +43,11 @@ def simulator() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def environ(simulator: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What `make run` sets, with the simulator of this module."""
+def environ(simulator: str, azurite: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What `make run` sets, with the simulator and the storage of this module."""
     config = tmp_path_factory.mktemp("spillway") / "config.yaml"
     config.write_text((ROOT / "config.yaml").read_text().replace("http://127.0.0.1:9100", simulator))
-    return {"SPILLWAY_CONFIG": str(config), "SPILLWAY_MASTER_KEY": KEY}
+    return {"SPILLWAY_CONFIG": str(config), "SPILLWAY_MASTER_KEY": KEY, "AzureWebJobsStorage": azurite}
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,15 @@ def test_an_azure_client_streams(worker: Worker) -> None:
             model="gpt-4o", messages=[{"role": "user", "content": "hello"}], stream=True
         )
         assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+
+
+def test_a_file_is_uploaded_and_read(worker: Worker) -> None:
+    data = bytes(range(256)) * 40_000
+    with openai.OpenAI(base_url=f"{worker.url}/v1", api_key=KEY, max_retries=0) as client:
+        file = client.files.create(file=("large.bin", data), purpose="user_data")
+        assert file.bytes == len(data)
+        assert client.files.content(file.id).read() == data
+        assert client.files.delete(file.id).deleted
 
 
 def test_a_caller_that_leaves_a_stream_is_noticed(worker: Worker) -> None:
