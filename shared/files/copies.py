@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.errors import BadRequest, PayloadTooLarge, Replay, SpillwayError, StorageFailed, UpstreamTimeout
+from shared.errors import BadRequest, NotFound, PayloadTooLarge, Replay, SpillwayError, StorageFailed, UpstreamTimeout
 from shared.files.identity import hex_of
 from shared.files.resource_files import ResourceFiles
 from shared.files.store import FileStore
@@ -70,6 +70,7 @@ class Copies:
         self._deployments = deployments
         self._known: OrderedDict[tuple[str, bytes], Copy] = OrderedDict()
         self._originals: OrderedDict[tuple[bytes, str], str] = OrderedDict()
+        self._doubted: set[tuple[str, bytes]] = set()
         self._under_way: dict[tuple[str, bytes], asyncio.Task[Copy]] = {}
 
     async def at(self, file: StoredFile, deployment: Deployment) -> str:
@@ -89,9 +90,19 @@ class Copies:
         try:
             return (await asyncio.shield(task)).upstream_id
         except SpillwayError as failure:
-            if failure.replay in (Replay.FAILED, Replay.UNKNOWN):
+            if failure.replay is not Replay.NEVER:
                 failure.replay = Replay.FREELY
             raise
+
+    def known(self, file_id: str, resource: bytes) -> str | None:
+        """The upstream id of a file's copy, as far as it is known here."""
+        copy = self._known.get((file_id, resource))
+        return None if copy is None else copy.upstream_id
+
+    def doubt(self, file_id: str, resource: bytes) -> None:
+        """The resource complains of a copy: before it is used again it is looked for there."""
+        if self._known.pop((file_id, resource), None) is not None:
+            self._doubted.add((file_id, resource))
 
     def original(self, resource: bytes, upstream_id: str) -> str | None:
         """The id of the file whose copy this is, as far as it is known here."""
@@ -138,13 +149,25 @@ class Copies:
         table, resource = self._store.storage.table, deployment.resource_tag
         row = await table.get(_copies(file.id), resource.hex())
         copy = None if row is None else _copy_of(row)
-        if copy is not None and not self._is_fresh(copy):
+        if copy is not None and not (self._is_fresh(copy) and await self._is_there(copy, deployment)):
             await self._drop(copy)
             copy = None
         if copy is None:
             copy = await self._made(file, deployment)
         self._remember(copy)
         return copy
+
+    async def _is_there(self, copy: Copy, deployment: Deployment) -> bool:
+        """Whether the resource still has a copy that was doubted."""
+        key = (copy.file_id, copy.resource)
+        if key in self._doubted:
+            try:
+                await self._resources.is_ready(deployment, copy.upstream_id)
+            except NotFound:
+                return False
+            finally:
+                self._doubted.discard(key)
+        return True
 
     async def _made(self, file: StoredFile, deployment: Deployment) -> Copy:
         if file.bytes_count > COPY_BYTES_MAX:

@@ -45,6 +45,15 @@ class Attached:
         replace(changed, self.shape, lambda our_id, _: known.get(our_id, our_id))
         return changed
 
+    def scrubbed(self, text: str, resource: bytes) -> str:
+        """The words of a resource's error, with the ids that the caller knows; a copy that they name is doubted."""
+        for our_id in self.files:
+            upstream_id = self.copies.known(our_id, resource)
+            if upstream_id is not None and upstream_id in text:
+                text = text.replace(upstream_id, our_id)
+                self.copies.doubt(our_id, resource)
+        return text
+
 
 async def attached(files: Files, owner: Owner, body: dict[str, Any], shape: Shape | None) -> Attached | None:
     """The files that the body names; None when it names none. Raises NotFound for one that the owner may not see."""

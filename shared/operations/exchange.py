@@ -152,6 +152,8 @@ class Exchange:
         except SpillwayError as failure:
             if operation.scrub is not None:
                 failure.message = operation.scrub(call, failure.message)
+            if self.attached is not None:
+                failure.message = self.attached.scrubbed(failure.message, deployment.resource_tag)
             raise
         # Read once into a dict: httpx looks through all of them for each name.
         self.response_headers = headers = dict(response.headers.multi_items())

@@ -150,6 +150,16 @@ def test_a_resource_that_takes_no_file_is_not_the_last(run: Running, file_id: st
     assert len(run.sim.bill()) == 1
 
 
+def test_an_error_about_a_file_names_it_as_the_caller_does(run: Running, file_id: str) -> None:
+    assert respond(run, file_id).status_code == 200
+    [copy] = there(run, "east")
+    refusal = {"error": {"code": "invalid_file", "message": f"Cannot read {copy['id']}, sorry.", "param": None}}
+    run.sim.fault(resource="east", operation="responses", status=400, body=refusal)
+    answer = respond(run, file_id)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == f"Cannot read {file_id}, sorry."
+
+
 def test_a_file_that_is_deleted_goes_from_the_resources_too(run: Running, file_id: str) -> None:
     assert respond(run, file_id).status_code == 200
     assert len(there(run, "east")) == 1

@@ -9,7 +9,7 @@ from typing import IO
 from shared.catalog.capabilities import UNKNOWN
 from shared.catalog.policy import ParameterPolicy
 from shared.config import Timeouts
-from shared.errors import BadRequest, SpillwayError
+from shared.errors import BadRequest, NotFound, SpillwayError
 from shared.files.stored_file import StoredFile
 from shared.upstream.credentials import api_key
 from shared.upstream.deployment import Deployment
@@ -42,7 +42,7 @@ EAST, WEST = deployment("east"), deployment("west")
 
 class Resources:
     """What is at each resource: bytes by resource and upstream id. `ready_after` asks, a file can be used; `full` at so
-    many files a resource takes no more. `failure` is raised by the next request."""
+    many files a resource takes no more. `failure` is raised by the next request; `lost` ids are not found."""
 
     def __init__(
         self, before: Callable[[str], None] = lambda what: None, after: Callable[[str], None] = lambda what: None
@@ -53,6 +53,7 @@ class Resources:
         self.ready_after = 0
         self.full = 1000
         self.failure: SpillwayError | None = None
+        self.lost: set[str] = set()
         self._before = before
         self._after = after
         self._names = itertools.count(1)
@@ -75,6 +76,8 @@ class Resources:
     async def is_ready(self, deployment: Deployment, upstream_id: str) -> bool:
         self._begin("is_ready")
         self.asked += 1
+        if upstream_id in self.lost:
+            raise NotFound("There is no such file.")
         return self.asked >= self.ready_after
 
     async def delete(self, deployment: Deployment, upstream_id: str) -> None:

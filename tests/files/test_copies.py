@@ -152,6 +152,26 @@ async def test_nothing_was_billed_when_a_copy_fails(world: World) -> None:
     assert await world.files.copies.at(file, EAST) in world.resources.at(EAST)
 
 
+async def test_a_copy_that_the_resource_lost_is_made_anew_after_its_complaint(world: World) -> None:
+    file = await world.keep()
+    lost = await world.files.copies.at(file, EAST)
+    world.resources.files.clear()
+    world.resources.lost.add(lost)
+    assert await world.files.copies.at(file, EAST) == lost
+    world.files.copies.doubt(file.id, EAST.resource_tag)
+    new = await world.files.copies.at(file, EAST)
+    assert world.resources.at(EAST) == [new]
+    assert new != lost
+
+
+async def test_a_complaint_without_reason_costs_one_look(world: World) -> None:
+    file = await world.keep()
+    upstream_id = await world.files.copies.at(file, EAST)
+    world.files.copies.doubt(file.id, EAST.resource_tag)
+    assert [await world.files.copies.at(file, EAST) for _ in range(3)] == [upstream_id] * 3
+    assert (world.resources.asked, world.resources.uploads) == (1, 1)
+
+
 async def test_a_full_resource_gives_up_its_oldest_copies(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "EVICTED", 2)
     world.resources.full = 3
