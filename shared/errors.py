@@ -5,6 +5,7 @@ SpillwayError                      status  type                    code         
 │  ├─ ContentFiltered              400     (Azure's)               content_filter            no
 │  └─ ContextLengthExceeded        400     invalid_request_error   context_length_exceeded   no
 ├─ Unauthorized                    401     invalid_request_error   invalid_api_key           no
+├─ BudgetExceeded                  402     insufficient_quota      insufficient_quota        no
 ├─ Forbidden                       403     permission_error        (given)                   no
 ├─ NotFound                        404     invalid_request_error   (given)                   no
 │  ├─ UnknownPath                  404     invalid_request_error   unknown_url               no
@@ -134,6 +135,14 @@ class Unauthorized(SpillwayError):
     status = 401
     type = "invalid_request_error"
     code = "invalid_api_key"
+
+
+class BudgetExceeded(SpillwayError):
+    """The key's budget is used up, or set aside for calls under way; the message says what is left, and until when."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_quota"
 
 
 class Forbidden(SpillwayError):

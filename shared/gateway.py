@@ -26,7 +26,7 @@ from shared.admin.doctor import Doctor
 from shared.batches import wired
 from shared.callers.caller import ANONYMOUS, Caller, Callers
 from shared.callers.key_store import TABLE as KEYS_TABLE
-from shared.callers.keys import Keys
+from shared.callers.keys import keys_of
 from shared.config import Entry
 from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
@@ -109,7 +109,7 @@ class Gateway:
             return None if account is None else make_table(account, name)
 
         keys = table(KEYS_TABLE)
-        self.keys = None if keys is None else Keys(keys, self.supervisor, clock, time.monotonic, random_bytes)
+        self.keys = keys_of(keys, config, self.supervisor, clock, self.call_ids.instance, random_bytes)
         known = self.keys.known if self.keys else None
         self.callers = Callers(config.master_key, settings.allow_anonymous, clock, known)
         self.books = Books(table(LEDGER_TABLE), table(SPEND_TABLE), clock)
@@ -153,6 +153,7 @@ class Gateway:
             self.ledger,
             clock,
             self.files,
+            self.keys,
             self._seal,
             self._release,
         )

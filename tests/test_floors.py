@@ -48,7 +48,7 @@ NEIGHBOURS = {
 """The few imports within a floor, one way only."""
 OPEN_TO_HANDLERS = {"gateway", "operations", "errors", "hosting"}
 LINES_MAX = 300
-LONGER = {"shared/errors.py": 320, "shared/upstream/endpoint.py": 360}
+LONGER = {"shared/errors.py": 335, "shared/upstream/endpoint.py": 360}
 """Modules that were agreed to be longer, with the length that they must not pass."""
 DEPLOYED = ("function_app.py", "handlers", "shared")
 

@@ -9,6 +9,7 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 EXPECTED = "a duration such as 30s, 5m, 24h, 7d, 2w or 1mo"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -34,6 +35,7 @@ class Period:
     ends_at: float | None
 
 
+@lru_cache(maxsize=256)
 def parse(text: str) -> Duration:
     """The duration that is written. Raises ValueError."""
     found = _WRITTEN.fullmatch(text.strip().lower())

@@ -3,6 +3,7 @@
 key_{x}       {key_id}     the key's own row: what it may do, and the SHA-256 of the key that works
 hash_{x}      {SHA-256}    which key_id a key belongs to; x is the first hex digit of the id or of the hash
 alias         {alias}      which key_id has that name
+shares_{x}    {key_id}     what is spent and held of its limits: shares.py
 
 A key works when its hash leads to a row that names the same hash. So a row of `hash` alone lets nobody in, and every
 change is one write of the key's own row; what is written before it and removed after it may be left behind by a kill,
@@ -149,6 +150,7 @@ class KeyStore:
             await self._free_alias(key.alias, key_id)
         await self._table.remove(_key_place(key_id), key_id)
         await self._table.remove(_hash_place(key.hash), key.hash)
+        await self._table.remove(shares_place(key_id), key_id)
         return key
 
     async def close(self) -> None:
@@ -210,6 +212,11 @@ def unknown_key() -> NotFound:
 def _hash_place(hash: str) -> str:
     """The partition of a hash: one of 16, so that none is asked for everything."""
     return f"hash_{hash[0]}"
+
+
+def shares_place(key_id: str) -> str:
+    """The partition of what is spent and held of a key's limits."""
+    return f"shares_{key_id[4:5]}"
 
 
 def _key_place(key_id: str) -> str:

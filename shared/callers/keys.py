@@ -1,19 +1,26 @@
-"""The virtual keys of one instance: the table's, and what is known of them here."""
+"""The virtual keys of one instance: the table's, what is known of them here, and what their holders may still do."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from decimal import Decimal
 
 from shared.callers.key_store import KeyStore
 from shared.callers.known_keys import KnownKeys
+from shared.callers.purses import Purses
 from shared.callers.virtual_key import VirtualKey
+from shared.callers.wallet import Desk
+from shared.config import Config
+from shared.config.pricing import picodollars
 from shared.storage.tables import Table
 from shared.supervisor import Supervisor
 
 
 class Keys:
-    """Belongs to the running event loop. `clock` gives seconds since 1970, `now` goes forward."""
+    """Belongs to the running event loop. `clock` gives seconds since 1970, `now` goes forward; `reserve_max` is in
+    picodollars."""
 
     def __init__(
         self,
@@ -21,15 +28,19 @@ class Keys:
         supervisor: Supervisor,
         clock: Callable[[], float],
         now: Callable[[], float],
+        *,
+        instance: str,
+        reserve_max: int,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.clock = clock
+        self.purses = Purses(Desk(table, instance, supervisor, clock, now), reserve_max)
         self.store = KeyStore(table, clock, random_bytes)
         self.known = KnownKeys(self._find, supervisor, now)
 
     async def spent(self, key: VirtualKey) -> int:
         """What was spent by the key in its budget's period, in picodollars. Raises StorageFailed."""
-        return key.spent
+        return await self.purses.spent(key)
 
     async def close(self) -> None:
         """Lets the storage account go."""
@@ -38,3 +49,26 @@ class Keys:
     async def _find(self, hash: str, known: VirtualKey | None) -> VirtualKey | None:
         """A hash leads to the same id for good, so it is looked up once."""
         return await self.store.find(hash) if known is None else await self.store.check(known.key_id, hash)
+
+
+def keys_of(
+    table: Table | None,
+    config: Config,
+    supervisor: Supervisor,
+    clock: Callable[[], float],
+    instance: str,
+    random_bytes: Callable[[int], bytes],
+) -> Keys | None:
+    """The virtual keys in a table; without one there are none."""
+    if table is None:
+        return None
+    reserve_max = picodollars(Decimal(str(config.general_settings.budget_reserve_usd_max)))
+    return Keys(
+        table,
+        supervisor,
+        clock,
+        time.monotonic,
+        instance=instance,
+        reserve_max=reserve_max,
+        random_bytes=random_bytes,
+    )

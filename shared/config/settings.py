@@ -118,6 +118,10 @@ class GeneralSettings(Section):
     disconnect_drain_s: SecondsOrZero = Field(5.0, description="seconds an answer is read on after its caller left")
     speech_cache: bool = Field(False, description="true answers the same speech request from storage")
     speech_retention_days: Days = Field(7, description="days speech is kept in storage; 0 keeps none")
+    budget_reserve_usd_max: Amount = Field(
+        0.1,
+        description="USD set aside at most for a virtual key's call that does not say how long its answer may be",
+    )
     keepalive_s: Seconds = Field(15.0, description="seconds of silence after which a stream gets a comment")
     connect_timeout_s: Seconds = Field(5.0, description="seconds for a connection")
     first_byte_timeout_s: Seconds | None = Field(None, description="seconds until a stream begins")

@@ -41,6 +41,9 @@ class Purse(Protocol):
         """What it cost; called once for each `reserve` that returned, also with 0. An attempt that outlives its reply
         (a response in the background) is told with its estimate when the call ends."""
 
+    def headers(self) -> dict[str, str]:
+        """What the answer says of the caller's means."""
+
 
 class Refused(Exception):
     """An attempt must not be sent, and no deployment is to blame: `failure` is what the client is told."""
@@ -210,7 +213,7 @@ class Account:
         headers = {} if cost is None else {"x-spillway-cost-usd": usd(cost)}
         if any(one.handle.buffered for one in self._opened):
             headers[HEADER] = "buffered"
-        return headers
+        return headers if self._purse is None else headers | self._purse.headers()
 
     def _settle(self, one: _Opened, settlement: Settlement, outcome: str, status: int, code: str = "") -> None:
         settlement.http_status, settlement.code, settlement.outcome = status, code, outcome

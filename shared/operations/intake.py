@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 
 from shared.callers.caller import Caller
+from shared.callers.keys import Keys
+from shared.callers.purses import Ticket
 from shared.config import Config
 from shared.errors import Replay
 from shared.files.files import Files
@@ -27,7 +30,7 @@ from shared.operations.operation import FREE, Call, Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply
 from shared.operations.spellings import Match
 from shared.routing.attempts import Rules
-from shared.routing.estimates import Demand
+from shared.routing.estimates import OUTPUT_DEFAULT, Demand
 from shared.routing.fallbacks import Fallbacks
 from shared.routing.filters import Asked, Kept
 from shared.routing.router import Router
@@ -59,6 +62,7 @@ class Intake:
     ledger: Ledger
     clock: Callable[[], float]
     files: Files
+    keys: Keys | None
     seal: Callable[[Caller], Seal]
     on_close: Callable[[], None]
 
@@ -84,6 +88,7 @@ class Intake:
         except BaseException:
             close_files(files)
             raise
+        ticket = await self._ticket(proxied, call, demand)
         free = call.model and call.resource is None and brought is None
         general = self.config.general_settings
         return Exchange(
@@ -101,12 +106,12 @@ class Intake:
             rules=self._rules(call, proxied, asked),
             demand=demand,
             estimated=estimated,
-            account=self._account(operation.name, proxied, call, asked.tags),
+            account=self._account(operation.name, proxied, call, asked.tags, ticket),
             fallbacks=self._fallbacks(call.model, proxied, asked, demand) if free else None,
             background=self.background,
             copies=self.files.copies,
             attached=named,
-            on_close=self.on_close,
+            on_close=partial(self._closed, record, ticket),
         )
 
     async def explained(
@@ -122,7 +127,28 @@ class Intake:
         demand = demand_of(proxied, call, proxied.estimate(call).prompt)
         return explained(self.router, call.model, candidates, self._kept(call, candidates, asked, demand), demand)
 
-    def _account(self, operation: str, proxied: Proxied, call: Call, tags: Sequence[str]) -> Account:
+    async def _ticket(self, proxied: Proxied, call: Call, demand: Demand) -> Ticket | None:
+        """What a virtual key's limits let in. Raises RateLimited."""
+        key = call.caller.key
+        if key is None or self.keys is None or proxied.billing_unit == FREE:
+            return None
+        answer = OUTPUT_DEFAULT if demand.output_max is None else demand.output_max
+        tokens = demand.prompt + (answer if demand.output else 0)
+        try:
+            return await self.keys.purses.admit(key, tokens, open_ended=demand.output and demand.output_max is None)
+        except BaseException:
+            close_files(call.files)
+            raise
+
+    def _closed(self, record: CallRecord, ticket: Ticket | None) -> None:
+        if ticket is not None:
+            ticket.close(record.prompt_tokens + record.completion_tokens)
+        self.on_close()
+
+    def _account(
+        self, operation: str, proxied: Proxied, call: Call, tags: Sequence[str], ticket: Ticket | None
+    ) -> Account:
+        key = call.caller.key
         asked = Entry(
             entry_id="",
             operation=operation,
@@ -130,10 +156,10 @@ class Intake:
             key_alias=call.caller.key_alias,
             model=call.model,
             started_at=0.0,
-            tags=tuple(tags),
+            tags=tuple(tags) if key is None else tuple(dict.fromkeys((*tags, *key.tags))),
             stream=call.stream,
         )
-        return Account(self.ledger, asked, self.clock, free=proxied.billing_unit == FREE)
+        return Account(self.ledger, asked, self.clock, ticket, free=proxied.billing_unit == FREE)
 
     def _candidates(self, proxied: Proxied, call: Call, brought: Brought | None = None) -> list[Deployment]:
         """The deployments that can do the call, at its own resource where it is bound to one. Raises SpillwayError."""

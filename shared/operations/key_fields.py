@@ -108,6 +108,8 @@ def described(key: VirtualKey, now: float, spend: int) -> dict[str, Any]:
         "spend": _usd(spend),
         "max_budget": _usd(key.max_budget),
         "soft_budget": _usd(key.soft_budget),
+        "budget_left": None if key.max_budget is None else _usd(max(0, key.max_budget - spend)),
+        "budget_overspent": None if key.max_budget is None else _usd(max(0, spend - key.max_budget)),
         "budget_duration": key.budget_duration or None,
         "budget_reset_at": iso(resets_at),
         "tpm_limit": key.tpm_limit,

@@ -331,6 +331,9 @@ class Wallet:
     def settle(self, entry_id: str, picodollars: int | None) -> None:
         self.settled.append((entry_id, picodollars))
 
+    def headers(self) -> dict[str, str]:
+        return {"x-spillway-means": "some"}
+
 
 def account(home: Any, purse: Wallet, ledger: Ledger | None = None) -> Account:
     ledger = ledger or Ledger(None, None, "0" * 12, Supervisor(), lambda: 1000.0)
