@@ -5,7 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
-from shared.operations.table import (
+from shared.operations.table_spend import (
     GLOBAL_ACTIVITY,
     GLOBAL_SPEND,
     GLOBAL_SPEND_KEYS,

@@ -20,3 +20,10 @@ async def responses_background(timer: func.TimerRequest) -> None:
 async def batches(timer: func.TimerRequest) -> None:
     """Moves batches on, once a minute; what it does not come to in four minutes, the next run does."""
     await gateway.current().batches.run()
+
+
+@blueprint.function_name("fine_tuning")
+@blueprint.timer_trigger(schedule="45 * * * * *", arg_name="timer", run_on_startup=False)
+async def fine_tuning(timer: func.TimerRequest) -> None:
+    """Moves fine-tuning jobs on, once a minute, and enters what those that have ended cost."""
+    await gateway.current().tuning.run()

@@ -32,6 +32,7 @@ from shared.config import Match as ConfigMatch
 from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.files.files import files_of
 from shared.ids import CallIds, instance_id
+from shared.jobs.tuning import Workshop
 from shared.operations.accounting import Account, LateSettle
 from shared.operations.background import TABLE, Background
 from shared.operations.context import Context, Parts
@@ -114,14 +115,9 @@ class Gateway:
         self.callers = Callers(config.master_key, settings.allow_anonymous, clock, known)
         self.books = Books(table(LEDGER_TABLE), table(SPEND_TABLE), clock)
         self.ledger = Ledger(
-            self.books.ledger,
-            self.books.spend,
-            self.call_ids.instance,
-            self.supervisor,
-            clock,
-            mode=cast(Mode, settings.ledger),
-            interval_s=settings.ledger_interval_ms / 1000,
-        )
+            self.books.ledger, self.books.spend, self.call_ids.instance, self.supervisor, clock,
+            mode=cast(Mode, settings.ledger), interval_s=settings.ledger_interval_ms / 1000,
+        )  # fmt: skip
         gauges = partial(readings, self.router, self.ledger, lambda: self._under_way)
         self.telemetry = Telemetry(self.call_ids.instance, gauges, opentelemetry=plan.opentelemetry)
         self.health = Health(
@@ -143,6 +139,9 @@ class Gateway:
         self._sharing = False
         everywhere, next_id = self.router.every_deployment, self.call_ids.next
         self.files = files_of(account, self.supervisor, clock, random_bytes, self.upstream, next_id, everywhere)
+        self.tuning = Workshop(
+            self.router, self.files.store, self.upstream, self.call_ids, self.supervisor, clock, random_bytes
+        ).tuning(table(TABLE), self.books.ledger)
         self._intake = Intake(
             config,
             settings,
@@ -161,7 +160,7 @@ class Gateway:
         self.batches = wired.batches(
             table(wired.TABLE), self.books.ledger, self.files.store, self.router, self.upstream, self.call_ids, config
         )
-        parts = self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor, self.batches
+        parts = self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor, self.batches, self.tuning
         self._parts = Parts(self.router, self.health, *parts)
         self._under_way: int = 0
 
@@ -183,7 +182,8 @@ class Gateway:
         """Ends everything that runs; for hosts and tests that end in good order."""
         await self.ledger.flush(FLUSH_S)
         await self.supervisor.close()
-        for part in (self.upstream, self.sign_ins, self.speech, self.background, self.books, self.files, self.batches):
+        rest = (self.files, self.batches, self.tuning)
+        for part in (self.upstream, self.sign_ins, self.speech, self.background, self.books, *rest):
             await part.close()
         for shared in (self.peers, self.keys):
             if shared is not None:

@@ -102,6 +102,7 @@ OPERATIONS: Mapping[str, Since] = {
     "batches": Since("2024-07-01-preview", "2024-10-21"),
     # With events, checkpoints and seed.
     "fine_tuning": Since("2024-05-01-preview", "2024-10-21"),
+    "fine_tuning_pause": Since("2025-04-01-preview"),  # and to resume
     "models": Since("2022-03-01-preview", "2022-12-01"),
 }
 
@@ -238,6 +239,7 @@ _NAMES = {
     "audio_transcriptions": "transcription",
     "audio_translations": "translation",
     "fine_tuning": "fine-tuning",
+    "fine_tuning_pause": "pausing fine-tuning",
 }
 _MODE_OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "chat": ("chat_completions", "chat_completions_extensions"),

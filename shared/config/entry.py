@@ -71,6 +71,7 @@ class Entry:
     `max_parallel_requests` is the entry's own, else router_settings'; `cooldown_s` (seconds) and `allowed_fails` (per
     minute) are the entry's own only. `max_input_tokens` is what model_info says, not what the base model is known for.
     `provisioned`: its throughput is reserved (PTU), so that a call costs nothing more.
+    `hosting_since`: when its hosting, which is paid by the hour, began, in seconds since 1970.
     `pricing` is what else it says of its price. `client_params` is what a caller may bring instead.
     """
 
@@ -102,6 +103,7 @@ class Entry:
     tags: tuple[str, ...] = ()
     region: str | None = None
     provisioned: bool = False
+    hosting_since: float | None = None
     cooldown_s: float | None = None
     allowed_fails: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -51,6 +52,17 @@ def _name(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _moment(value: Any) -> Any:
+    """A day or a moment, in UTC unless it says otherwise, as seconds since 1970. YAML reads most of them itself."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip())
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        raise ValueError
+    return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
+
+
 Text = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_printable)]
 Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
 ResourceName = Annotated[str, BeforeValidator(_name), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -67,5 +79,6 @@ Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=100)]
 Fails = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=10**6)]
 Milliseconds = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=WAIT_MS_MAX)]
 Ratio = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=1, allow_inf_nan=False)]
+Moment = Annotated[float, BeforeValidator(_moment)]
 Days = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=3650)]
 Rank = Annotated[int, BeforeValidator(_not_bool), Field(ge=-(10**6), le=10**6)]

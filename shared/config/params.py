@@ -12,6 +12,7 @@ from shared.config.fields import (
     ApiVersion,
     Fails,
     HeaderSecret,
+    Moment,
     Name,
     Names,
     Positive,
@@ -104,8 +105,8 @@ class LitellmParams(CredentialValues):
 
 
 class ModelInfo(Section):
-    """`model_info`. `resource`, a lasting name of the Azure resource, `region`, `provisioned` and `deployment_type` are
-    ours."""
+    """`model_info`. `resource`, a lasting name of the Azure resource, `region`, `provisioned`, `deployment_type` and
+    `hosting_since` are ours."""
 
     id: Name | None = Field(None, description="1 to 128 printable ASCII characters")
     base_model: Text | None = Field(None, description="the model behind the deployment")
@@ -120,6 +121,9 @@ class ModelInfo(Section):
     cost_per_ptu_per_hour: Amount | None = Field(None, description="USD for one of them in an hour")
     deployment_type: DeploymentTypeField | None = Field(
         None, description="which of Azure's prices holds; Azure's own names, such as GlobalStandard, are taken as well"
+    )
+    hosting_since: Moment | None = Field(
+        None, description="since when a fine-tuned deployment is hosted, such as 2026-07-01; its hours are then charged"
     )
 
 

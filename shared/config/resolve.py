@@ -105,6 +105,7 @@ def _resolved(
         provisioned=info.deployment_type == "ptu" or info.ptu_count is not None
         if info.provisioned is None
         else info.provisioned,
+        hosting_since=info.hosting_since,
         cooldown_s=_chosen(
             problems,
             (f"{path}.model_info.cooldown_time", info.cooldown_time),

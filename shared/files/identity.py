@@ -1,4 +1,4 @@
-"""Ids of files, uploads and batches, and where in the table their rows are. Pure.
+"""Ids of files, uploads, batches and fine-tuning jobs, and where in a table their rows are. Pure.
 
     file-<48 bits: milliseconds since 1970><32 bits: owner><48 bits: random>      32 hex digits
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from shared.seal import tag
 
-FILE, UPLOAD, BATCH = "file", "upload", "batch"
-_WRITTEN = {FILE: "file-", UPLOAD: "upload_", BATCH: "batch_"}
-_ID = re.compile(r"(file-|upload_|batch_)([0-9a-f]{12})([0-9a-f]{8})([0-9a-f]{12})")
+FILE, UPLOAD, BATCH, JOB = "file", "upload", "batch", "ftjob"
+_WRITTEN = {FILE: "file-", UPLOAD: "upload_", BATCH: "batch_", JOB: "ftjob-"}
+_ID = re.compile(r"(file-|upload_|batch_|ftjob-)([0-9a-f]{12})([0-9a-f]{8})([0-9a-f]{12})")
 _KINDS = {written: kind for kind, written in _WRITTEN.items()}
 _LATEST = 0xFFFFFFFFFFFF
 
@@ -38,7 +38,7 @@ class Place:
 
 
 def new_id(kind: str, owner: Owner, now: float, random_bytes: Callable[[int], bytes]) -> str:
-    """An id for a FILE, an UPLOAD or a BATCH of this owner; `now` is in seconds since 1970."""
+    """An id for a FILE, an UPLOAD, a BATCH or a JOB of this owner; `now` is in seconds since 1970."""
     return f"{_WRITTEN[kind]}{int(now * 1000):012x}{_bits(owner)}{random_bytes(6).hex()}"
 
 

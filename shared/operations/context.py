@@ -13,6 +13,7 @@ from shared.batches.service import Batches
 from shared.callers.caller import Caller
 from shared.callers.keys import Keys
 from shared.files.files import Files
+from shared.jobs.tuning import Tuning
 from shared.operations.health import Health
 from shared.operations.speech_store import SpeechStore
 from shared.routing.router import Router
@@ -35,6 +36,7 @@ class Parts:
     telemetry: Telemetry
     doctor: Doctor
     batches: Batches
+    tuning: Tuning
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from shared.operations import responses, responses_stored, spend
+from shared.operations import responses, responses_stored
 from shared.operations.audio import SPEECH, TRANSCRIPTION, TRANSLATION
-from shared.operations.calculate import calculate
 from shared.operations.chat import CHAT
 from shared.operations.completions import COMPLETION
 from shared.operations.doctor import doctor
@@ -18,6 +17,8 @@ from shared.operations.operation import Operation
 from shared.operations.speech import retrieve as retrieve_speech
 from shared.operations.table_batches import BATCH_OPERATIONS
 from shared.operations.table_files import FILE_OPERATIONS
+from shared.operations.table_fine_tuning import FINE_TUNING_OPERATIONS
+from shared.operations.table_spend import SPEND_OPERATIONS
 
 CHAT_COMPLETIONS = Operation(
     name="chat_completions",
@@ -199,68 +200,6 @@ HEALTH_READINESS = Operation(
     serve=readiness,
     open=True,
 )
-SPEND_LOGS = Operation(
-    name="spend_logs",
-    method="GET",
-    path="spend/logs",
-    root="",
-    summary="Every attempt and what it cost, page by page; a virtual key sees its own",
-    serve=spend.spend_logs,
-)
-SPEND_CALCULATE = Operation(
-    name="spend_calculate",
-    method="POST",
-    path="spend/calculate",
-    root="",
-    summary="What a request would cost, or an answer did; nothing is sent",
-    serve=calculate,
-    master=True,
-)
-GLOBAL_SPEND = Operation(
-    name="global_spend",
-    method="GET",
-    path="global/spend",
-    root="",
-    summary="What was spent in all",
-    serve=spend.global_spend,
-    master=True,
-)
-GLOBAL_SPEND_KEYS = Operation(
-    name="global_spend_keys",
-    method="GET",
-    path="global/spend/keys",
-    root="",
-    summary="What each key spent, the most first",
-    serve=spend.global_spend_keys,
-    master=True,
-)
-GLOBAL_SPEND_MODELS = Operation(
-    name="global_spend_models",
-    method="GET",
-    path="global/spend/models",
-    root="",
-    summary="What was spent on each model, the most first",
-    serve=spend.global_spend_models,
-    master=True,
-)
-GLOBAL_ACTIVITY = Operation(
-    name="global_activity",
-    method="GET",
-    path="global/activity",
-    root="",
-    summary="Requests and tokens by day",
-    serve=spend.global_activity,
-    master=True,
-)
-USER_DAILY_ACTIVITY = Operation(
-    name="user_daily_activity",
-    method="GET",
-    path="user/daily/activity",
-    root="",
-    summary="Use and spend by day, model, deployment and key",
-    serve=spend.daily_activity,
-    master=True,
-)
 
 OPERATIONS: tuple[Operation, ...] = (
     CHAT_COMPLETIONS,
@@ -281,6 +220,7 @@ OPERATIONS: tuple[Operation, ...] = (
     RESPONSES_INPUT_ITEMS,
     *FILE_OPERATIONS,
     *BATCH_OPERATIONS,
+    *FINE_TUNING_OPERATIONS,
     MODELS_LIST,
     MODELS_RETRIEVE,
     ROUTER_EXPLAIN,
@@ -290,11 +230,5 @@ OPERATIONS: tuple[Operation, ...] = (
     HEALTH_DOCTOR,
     HEALTH_LIVELINESS,
     HEALTH_READINESS,
-    SPEND_LOGS,
-    SPEND_CALCULATE,
-    GLOBAL_SPEND,
-    GLOBAL_SPEND_KEYS,
-    GLOBAL_SPEND_MODELS,
-    GLOBAL_ACTIVITY,
-    USER_DAILY_ACTIVITY,
+    *SPEND_OPERATIONS,
 )

@@ -43,8 +43,9 @@ class Deployment:
     `weight` is its share of the load: weight, else rpm, else tpm per 1,000, else 1; 0 is for a deployment that serves
     only when every other one of its order cannot. `client_params` may come from the caller; `of_client` says that the
     credential did, `public_only` that the address did, which then must be on the public internet. `tpm` and `rpm` are
-    limits a minute, None when unknown; `max_input_tokens` is the context window; `provisioned` means PTUs.
-    `price` is what its calls cost; `known_model` its model's name in shared.catalog, "" where it is not known.
+    limits a minute, None when unknown; `max_input_tokens` is the context window; `provisioned` means PTUs;
+    `hosting_since` is when hosting began that is paid by the hour. `price` is what its calls cost; `known_model` its
+    model's name in shared.catalog, "" where it is not known.
     """
 
     model_name: str
@@ -75,6 +76,7 @@ class Deployment:
     tags: tuple[str, ...] = ()
     region: str | None = None
     provisioned: bool = False
+    hosting_since: float | None = None
     max_input_tokens: int | None = None
     price: Price = UNPRICED
     known_model: str = ""
@@ -206,6 +208,7 @@ def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> D
         tags=entry.tags,
         region=entry.region,
         provisioned=entry.provisioned,
+        hosting_since=entry.hosting_since,
         max_input_tokens=entry.max_input_tokens,
         weight=entry.weight if entry.weight is not None else entry.rpm or (entry.tpm or 0) / 1000 or 1.0,
         client_params=entry.client_params,

@@ -40,6 +40,7 @@ def test_the_operations_are_those_of_the_design() -> None:
         "uploads",
         "batches",
         "fine_tuning",
+        "fine_tuning_pause",
         "models",
     }
 

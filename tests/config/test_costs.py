@@ -165,3 +165,22 @@ def test_an_entry_is_provisioned_when_it_says_so_in_any_way(info: str, provision
 def test_a_region_may_be_written_in_either_place() -> None:
     written = [parse(text("region_name: swedencentral"), {}), parse(text(info="region: swedencentral"), {})]
     assert [one.entries[0].region for one in written] == ["swedencentral"] * 2
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-07-01",
+        "'2026-07-01'",
+        "2026-07-01T00:00:00Z",
+        "2026-07-01 00:00:00",
+        "'2026-07-01T02:00:00+02:00'",
+    ],
+)
+def test_hosting_begins_on_a_day_or_at_a_moment(written: str) -> None:
+    assert parse(text(info=f"hosting_since: {written}"), {}).entries[0].hosting_since == 1_782_864_000.0
+
+
+@pytest.mark.parametrize("written", ["july", "20", "true", "2026-13-01", "[]"])
+def test_another_word_for_when_hosting_began_is_a_problem(written: str) -> None:
+    assert problem(info=f"hosting_since: {written}").startswith("model_list[0].model_info.hosting_since: found ")

@@ -1,0 +1,121 @@
+"""Workers die at every request, or are told that one failed which was done, and no job is made or charged twice."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.jobs.job import Job
+from shared.jobs.tuning import Tuning
+from shared.spend import records
+from shared.spend.entry import Entry
+from shared.spend.places import DAY_S
+from tests.jobs.world import ANN, TOKENS, Strike, World
+
+STRIKES = st.builds(Strike, st.integers(1, 40), st.sampled_from(["before", "after"]), st.booleans())
+
+
+def charged(world: World) -> list[Entry]:
+    """What the ledger has."""
+    rows = (row for row in world.rows["ledger"].kept.values() if row.partition.startswith("batch_"))
+    return [entry for row in rows for entry in records.entries_of(row)]
+
+
+async def settled(world: World, status: str = "succeeded") -> list[Job]:
+    """The jobs when nothing is left to be done for any."""
+    for _ in range(12):
+        await world.run()
+    world.end(status)
+    for _ in range(12):
+        await world.run()
+    return await world.jobs()
+
+
+async def check(world: World, status: str = "succeeded") -> None:
+    """Every job that its owner sees was made once, charged once, and left nothing behind."""
+    jobs = await settled(world, status)
+    assert [(job.status, job.over) for job in jobs] == [(status, True)] * len(jobs)
+    assert len({job.job for job in jobs}) == len(world.made) == len(jobs)
+    assert sorted(entry.entry_id for entry in charged(world)) == sorted(job.id for job in jobs)
+    assert [entry.usage["training_tokens"] for entry in charged(world)] == [TOKENS] * len(jobs)
+    assert world.left == []
+    assert await world.means().store.open() == []
+    files = world.means().files
+    for job in jobs:
+        for _, ours in job.results:
+            assert (await files.find(ANN, ours)).purpose == "fine-tune-results"
+        assert len(job.results) == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(first=STRIKES, others=st.lists(STRIKES, max_size=4), ends=st.integers(0, 4))
+async def test_no_death_is_seen_in_what_comes_out(first: Strike, others: list[Strike], ends: int) -> None:
+    world = World()
+    await world.create(first)
+    for number, strike in enumerate(others):
+        if number == ends:
+            world.end()
+        await world.run(strike)
+    await check(world)
+
+
+@pytest.mark.parametrize("kills", [True, False])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at", range(1, 30))
+async def test_each_request_of_a_whole_life_may_be_the_last(at: int, when: str, kills: bool) -> None:
+    world = World()
+    made = await world.create(Strike(at, when, kills))  # type: ignore[arg-type]
+    await world.run(Strike(at, when, kills))  # type: ignore[arg-type]
+    world.end()
+    await world.run(Strike(at, when, kills))  # type: ignore[arg-type]
+    await check(world)
+    assert made is None or made.id in [job.id for job in await world.jobs()]
+    assert at < 5 or await world.jobs()  # the row of the job is there before its fifth request
+
+
+async def test_a_job_that_was_cancelled_before_anybody_had_it_is_never_made() -> None:
+    world = World()
+    await world.create(Strike(9))
+    [job] = await world.jobs()
+    assert job.state == "uploading"
+    cancelled = await Tuning(world.means()).act(ANN, job.id, "cancel")
+    assert cancelled.status == "cancelled"
+    await world.run()
+    assert (world.made, world.left, charged(world)) == ([], [], [])
+
+
+async def test_an_idle_run_asks_once() -> None:
+    world = World()
+    strike = Strike()
+    await world.run(strike)
+    assert strike.count == 1
+
+
+async def test_what_one_resource_refuses_another_takes() -> None:
+    world = World()
+    world.accounts["a"].refuses = True
+    job = await world.create()
+    assert job is not None
+    assert (job.resource, job.state) == ("b", "open")
+    assert world.left == [job.upstream_name("training")]
+
+
+async def test_what_every_resource_refuses_leaves_nothing() -> None:
+    world = World()
+    for account in world.accounts.values():
+        account.refuses = True
+    assert await world.create() is None
+    assert (await world.jobs(), world.left, await world.means().store.open()) == ([], [], [])
+    assert [row for row in world.rows["jobs"].kept.values() if row.partition.startswith("ftjob_")] == []
+
+
+async def test_the_charge_counts_on_the_day_the_job_was_made() -> None:
+    world = World()
+    job = await world.create()
+    assert job is not None
+    world.now += 3 * DAY_S
+    await check(world)
+    [entry] = charged(world)
+    assert (entry.started_at, entry.ended_at > entry.started_at + 2 * DAY_S) == (job.created_at, True)
+    assert entry.cost == TOKENS * 3_000_000
