@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
@@ -10,15 +11,17 @@ import orjson
 from shared.admin import activity, logs, totals
 from shared.admin.books import Books
 from shared.admin.shown import Report, csv, wants_csv
+from shared.callers.virtual_key import hash_of, may_be_key
 from shared.operations.context import Context
 from shared.operations.reply import BufferedReply
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 async def spend_logs(context: Context) -> BufferedReply:
     """The attempts of every key; whoever does not hold the master key sees its own."""
     only = None if context.caller.is_master else context.caller.key_id
-    books, query = context.parts.books, context.request.query_params
-    return await _shown(context, await logs.listed(books, query, only), "spend-logs")
+    return await _shown(context, await logs.listed(context.parts.books, await _query(context), only), "spend-logs")
 
 
 async def global_spend(context: Context) -> BufferedReply:
@@ -49,7 +52,19 @@ async def daily_activity(context: Context) -> BufferedReply:
 async def _report(
     context: Context, make: Callable[[Books, Mapping[str, str]], Awaitable[Report]], name: str
 ) -> BufferedReply:
-    return await _shown(context, await make(context.parts.books, context.request.query_params), name)
+    return await _shown(context, await make(context.parts.books, await _query(context)), name)
+
+
+async def _query(context: Context) -> Mapping[str, str]:
+    """What is asked for; a key that is named by itself, or by its SHA-256, is meant by its id."""
+    query, keys = dict(context.request.query_params), context.parts.keys
+    written = query.get("api_key", "")
+    hashed = hash_of(written) if may_be_key(written) else written.lower()
+    if keys is not None and _HASH.fullmatch(hashed):
+        found = await keys.store.find(hashed)
+        if found is not None:
+            query["api_key"] = found.key_id
+    return query
 
 
 async def _shown(context: Context, report: Report, name: str) -> BufferedReply:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -252,3 +254,24 @@ def test_the_list_as_a_table(spillway: Spillway, azurite: str) -> None:
     assert len(mine) == len(logs_of(run))
     assert {row["status"] for row in mine} == {"settled", "failed"}
     assert table.headers["x-spillway-has-more"] == "false"
+
+
+def test_a_key_sees_its_own_calls_and_is_found_by_any_of_its_names(spillway: Spillway, azurite: str) -> None:
+    run = spillway(CONFIG, AzureWebJobsStorage=azurite)
+    alias = f"team-{time.time_ns()}"
+    made = run.http.post("/key/generate", json={"key_alias": alias}).raise_for_status().json()
+    mine = {"authorization": f"Bearer {made['key']}"}
+    run.chat("by nobody else").raise_for_status()
+    call = run.chat("by the key", headers=mine).raise_for_status().headers["x-spillway-call-id"]
+    told_totals(run)
+
+    def listed(headers: dict[str, str] | None = None, **query: str) -> list[str]:
+        answer = run.http.get("/spend/logs", params=query, headers=headers).raise_for_status()
+        return [one["call_id"] for one in answer.json()["data"]]
+
+    assert listed(mine) == listed(mine, api_key=made["key"]) == [call]
+    for name in (made["key"], hashlib.sha256(made["key"].encode()).hexdigest(), alias):
+        assert listed(api_key=name) == [call]
+        assert run.http.get("/global/spend", params={"api_key": name}).json()["calls"] == 1
+    assert listed(mine, api_key="master") == []
+    assert run.http.get("/global/spend", headers=mine).status_code == 403
