@@ -96,13 +96,14 @@ class MemoryTable:
         after: str = "",
         before: str | None = None,
         changed_since: float | None = None,
+        only: Sequence[str] = (),
     ) -> list[Row]:
         self._ask("rows")
         inside = (row for row in self.all if row.partition == partition and row.key > after)
         below = (row for row in inside if before is None or row.key < before)
         found = [row for row in below if changed_since is None or row.changed_at >= changed_since][:count]
         self.given += len(found)
-        return found
+        return [_with(row, only) for row in found] if only else found
 
     async def scan(self, first: str, end: str, count: int, *, after: tuple[str, str] | None = None) -> list[Row]:
         self._ask("scan")
@@ -123,3 +124,8 @@ class MemoryTable:
         etag = f"etag-{next(self.table.etags)}"
         self.table.kept[row.partition, row.key] = replace(row, etag=etag, changed_at=self.table.clock())
         return etag
+
+
+def _with(row: Row, only: Sequence[str]) -> Row:
+    """The row with some of its properties."""
+    return replace(row, properties={name: value for name, value in row.properties.items() if name in only})

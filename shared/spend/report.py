@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from shared.errors import StorageFailed
 from shared.spend import places
 from shared.spend.folded import Day, read_day, read_part
+from shared.spend.records import PIECE_BYTES, payload_of
 from shared.spend.rollups import read_rollup
 from shared.spend.totals import Sums
 from shared.storage.tables import Row, Table
@@ -16,6 +17,8 @@ DAYS_MAX = 400
 ROWS_MAX = 200_000
 """Of a report; what is folded takes one row a day, so only today's own totals of many instances come near it."""
 TRIES = 3
+_READ = ("d0", "token", "parts", "key_id", "model", "deployment", "totals")
+"""What is read of rows: a few have more pieces of a payload than one."""
 
 
 async def totals(spend: Table, first: str, last: str) -> Sums:
@@ -49,7 +52,10 @@ async def _read(spend: Table, month: str, first: str, last: str) -> Sums | None:
     reading = _Reading()
     after, count = f"{int(first) - 1}~", 0
     while True:
-        rows = await spend.rows(month, 1000, after=after, before=f"{int(last) + 1}")
+        rows = await spend.rows(month, 1000, after=after, before=f"{int(last) + 1}", only=_READ)
+        for at, row in enumerate(rows):
+            if len(payload_of(row)) >= PIECE_BYTES:  # there is more of it than its first piece
+                rows[at] = await spend.get(month, row.key) or row
         await asyncio.to_thread(reading.add, rows)
         count += len(rows)
         if len(rows) < 1000:

@@ -89,9 +89,11 @@ class Table(Protocol):
         after: str = "",
         before: str | None = None,
         changed_since: float | None = None,
+        only: Sequence[str] = (),
     ) -> list[Row]:
         """The first rows of a partition by key, at most `count`, with keys above `after` and below `before`; only those
-        whose `changed_at` is no earlier than `changed_since`."""
+        whose `changed_at` is no earlier than `changed_since`. `only`: of their properties these alone, and nothing of
+        when they were changed, which is half the work where there are many rows."""
 
     async def scan(self, first: str, end: str, count: int, *, after: tuple[str, str] | None = None) -> list[Row]:
         """The first rows of the partitions from `first` on and below `end`, by partition and key, at most `count`;
@@ -198,6 +200,7 @@ class AzureTable(Connection):
         after: str = "",
         before: str | None = None,
         changed_since: float | None = None,
+        only: Sequence[str] = (),
     ) -> list[Row]:
         condition = "PartitionKey eq @partition"
         condition += " and RowKey gt @after" if after else ""
@@ -206,7 +209,7 @@ class AzureTable(Connection):
         if changed_since is not None:
             condition += " and Timestamp ge @since"
             names["since"] = datetime.fromtimestamp(changed_since, UTC)
-        return await self._query(condition, names, count)
+        return await self._query(condition, names, count, only)
 
     async def scan(self, first: str, end: str, count: int, *, after: tuple[str, str] | None = None) -> list[Row]:
         condition = "PartitionKey ge @first and PartitionKey lt @end"
@@ -217,10 +220,13 @@ class AzureTable(Connection):
             names |= {"partition": after[0], "key": after[1]}
         return await self._query(condition, names, count)
 
-    async def _query(self, condition: str, names: Mapping[str, Any], count: int) -> list[Row]:
+    async def _query(self, condition: str, names: Mapping[str, Any], count: int, only: Sequence[str] = ()) -> list[Row]:
+        select = ["PartitionKey", "RowKey", *only] if only else None
+
         async def work(table: Any) -> list[Row]:
             found: list[Row] = []
-            pages = table.query_entities(condition, parameters=names, results_per_page=min(count, PAGE_ROWS_MAX))
+            size = min(count, PAGE_ROWS_MAX)
+            pages = table.query_entities(condition, parameters=names, results_per_page=size, select=select)
             async for entity in pages:
                 found.append(_row(entity))
                 if len(found) == count:
@@ -259,9 +265,11 @@ def _written(value: Value) -> Any:
 
 
 def _row(entity: Any) -> Row:
-    properties = {name: value for name, value in entity.items() if name not in ("PartitionKey", "RowKey")}
+    keys = ("PartitionKey", "RowKey")
+    properties = {name: value for name, value in entity.items() if name not in keys and value is not None}
     for name, value in properties.items():
         if isinstance(value, tuple):  # the library's EntityProperty of a 64-bit integer
             properties[name] = int(value[0])
-    changed_at = entity.metadata["timestamp"].timestamp()
+    changed = entity.metadata.get("timestamp")
+    changed_at = 0.0 if changed is None else changed.timestamp()
     return Row(entity["PartitionKey"], entity["RowKey"], properties, entity.metadata["etag"], changed_at)

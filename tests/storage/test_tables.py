@@ -141,3 +141,12 @@ async def test_a_table_that_does_not_answer_is_a_storage_failure(azurite: str) -
 def test_any_text_can_stand_in_a_key_and_is_read_back(text: str) -> None:
     assert not set(escaped(text)) & set("/\\#?%\n\t\r\x7f")
     assert unescaped(escaped(text)) == text
+
+
+@needs_azurite
+async def test_of_rows_only_what_is_wanted_is_read(table: AzureTable) -> None:
+    await table.put(row("a", text="x", number=2**40, other="y"))
+    await table.put(row("b", other="z"))
+    found = await table.rows("p", 10, only=("text", "number"))
+    assert [(one.key, one.properties) for one in found] == [("a", {"text": "x", "number": 2**40}), ("b", {})]
+    assert await table.swap(row("b", text="new"), found[1].etag) is not None
