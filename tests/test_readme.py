@@ -39,7 +39,7 @@ def here(text: str, running: Running) -> str:
 
 def test_the_python_snippet_streams_an_answer(spillway: Callable[..., Running]) -> None:
     running = spillway()
-    [snippet] = blocks("python")
+    snippet = blocks("python")[0]
     ran = subprocess.run(
         [sys.executable, "-c", here(snippet, running)], capture_output=True, text=True, timeout=60, check=True
     )

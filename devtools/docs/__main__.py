@@ -7,10 +7,14 @@ from pathlib import Path
 
 import click
 
-from devtools.docs import configuration, operations
+from devtools.docs import configuration, from_litellm, operations
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {"docs/operations.md": operations.page, "docs/configuration.md": configuration.page}
+PAGES = {
+    "docs/operations.md": operations.page,
+    "docs/configuration.md": configuration.page,
+    "docs/from-litellm.md": from_litellm.page,
+}
 
 
 def stale(root: Path) -> list[str]:
