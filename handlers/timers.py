@@ -8,11 +8,11 @@ from shared.hosting import BATCH_SCHEDULE, schedule
 blueprint = func.Blueprint()
 
 
-@blueprint.function_name("responses_background")
+@blueprint.function_name("sweep")
 @blueprint.timer_trigger(schedule="30 * * * * *", arg_name="timer", run_on_startup=False)
-async def responses_background(timer: func.TimerRequest) -> None:
-    """Records background responses that have ended, once a minute."""
-    await gateway.current().settle_background()
+async def sweep(timer: func.TimerRequest) -> None:
+    """Closes and counts the ledger, settles background responses that have ended, removes what is old."""
+    await gateway.current().sweep()
 
 
 @blueprint.function_name("batches")

@@ -33,6 +33,7 @@ from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.files.files import files_of
 from shared.ids import CallIds, instance_id
 from shared.jobs.tuning import Workshop
+from shared.operations import minutely
 from shared.operations.accounting import Account, LateSettle
 from shared.operations.background import TABLE, Background
 from shared.operations.context import Context, Parts
@@ -173,10 +174,17 @@ class Gateway:
         path = request.path_params.get("path") or request.url.path
         return await self._served(lambda: self.spellings.match(request.method, path), request)
 
-    async def settle_background(self) -> None:
-        """Records background responses that have ended; for the timer. Raises StorageFailed."""
+    async def sweep(self) -> None:
+        """What the timer does once a minute. Raises what went wrong when everything was tried."""
         poll = ResponsePoll(self.router, self.upstream, self.call_ids.next)
-        await self.background.sweep(poll, LateSettle(self.ledger, poll.price, self._clock))
+        late = LateSettle(self.ledger, poll.price, self._clock)
+        jobs: minutely.Jobs = {
+            "ledger": lambda: self.books.sweep(time.monotonic, self.settings.ledger_days),
+            "background responses": lambda: self.background.sweep(poll, late),
+            "files": self.files.sweep,
+            "speech": self.speech.sweep_hourly,
+        }
+        await self.supervisor.start(minutely.run(jobs), "timer")
 
     async def close(self) -> None:
         """Ends everything that runs; for hosts and tests that end in good order."""

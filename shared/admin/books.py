@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.errors import StorageFailed
+from shared.spend.sweep import Sweep
 from shared.storage.tables import Table
 
 
@@ -27,6 +28,11 @@ class Books:
     def totals(self) -> Table:
         """The table of totals. Raises StorageFailed."""
         return _there(self.spend)
+
+    async def sweep(self, monotonic: Callable[[], float], days_kept: int) -> None:
+        """Does what no instance does for itself, and removes what is old. Raises StorageFailed."""
+        if self.ledger is not None and self.spend is not None:
+            await Sweep(self.ledger, self.spend, self.clock, monotonic, days_kept=days_kept).run()
 
     async def close(self) -> None:
         """Lets the storage account go."""

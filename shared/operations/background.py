@@ -32,7 +32,7 @@ WRITE_TRIES = 5
 WRITE_PAUSE_S = 2.0
 SWEEP_JOBS_MAX = 1000
 SWEEP_AT_ONCE = 16
-SWEEP_S = 20.0
+SWEEP_S = 15.0
 FORGOTTEN_S = 48 * 3600.0
 """A response that has not ended after so long is recorded as unknown: Azure keeps none of them running for a day."""
 ENDED = frozenset({"completed", "failed", "incomplete", "cancelled"})

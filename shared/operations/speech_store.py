@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from shared.errors import NotFound, SpillwayError, StorageFailed, Unavailable
+from shared.errors import NotFound, SpillwayError, Unavailable
 from shared.seal import Seal, tag
 from shared.storage.account import Account
 from shared.storage.blobs import About, AzureBlobs, Blobs, StoredBlob
@@ -33,8 +33,11 @@ LOOKUP_S = 0.5
 """A request waits so long for storage to say whether it was answered before."""
 READERS_MAX = 200
 """Stored audio being sent on one instance; each holds a piece of it."""
-SWEEP_PAUSE_S = 3600.0
+SWEEP_MINUTE = 11
+"""Of every hour: no instance has to remember when the last one deleted what is old."""
 SWEEP_NAMES_MAX = 1000
+SWEEPS_MAX = 10
+"""Of one hour, each with so many names."""
 _SWEEP_CONCURRENCY = 8
 _DAY_S = 86_400
 _TAG = tag(CONTAINER)
@@ -81,7 +84,6 @@ class SpeechStore:
         self._days = retention_days
         self._random_bytes = random_bytes
         self._budget = Budget()
-        self._swept_at: float | None = None
         self._readers = 0
         self._said = False
 
@@ -90,7 +92,6 @@ class SpeechStore:
         if self._blobs is None:
             self._say_once()
             return None
-        self._sweep_sometimes()
         blobs, now = self._blobs, self._clock()
         owner, salt = seal.owner.hex(), self._random_bytes(10).hex()
         name = f"{_day(_ordinal(now) + self._days + 1)}/{owner}/{salt}"
@@ -161,6 +162,18 @@ class SpeechStore:
             await asyncio.gather(*batch)
         return len(due)
 
+    async def sweep_hourly(self) -> int:
+        """Deletes what is no longer kept, in one minute of every hour; tells how much. Raises StorageFailed."""
+        if int(self._clock() // 60) % 60 != SWEEP_MINUTE:
+            return 0
+        count = 0
+        for _ in range(SWEEPS_MAX):
+            some = await self.sweep()
+            count += some
+            if some < SWEEP_NAMES_MAX:
+                break
+        return count
+
     async def close(self) -> None:
         """Lets the storage account's connections go."""
         if self._blobs is not None:
@@ -186,25 +199,6 @@ class SpeechStore:
 
     def _period(self, now: float) -> int:
         return _ordinal(now) // self._days
-
-    def _sweep_sometimes(self) -> None:
-        now = self._clock()
-        if self._swept_at is not None and now - self._swept_at < SWEEP_PAUSE_S:
-            return
-        self._swept_at = now
-        try:
-            self._supervisor.start(self._swept(), "speech sweep")
-        except SpillwayError:
-            return  # the instance is full; another hour will do
-
-    async def _swept(self) -> None:
-        try:
-            count = await self.sweep()
-        except StorageFailed as error:
-            log.warning("expired speech was not deleted: %s", error.message)
-        else:
-            if count:
-                log.info("%s blobs of expired speech were deleted", count)
 
     def _say_once(self) -> None:
         if not self._said:

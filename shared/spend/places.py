@@ -8,6 +8,7 @@ spillwayledger
     heartbeats             {instance}      who is alive, since when, with which days and open attempts
     silent                 {instance}      heartbeats that a sweep saw stand still
     fold                   {partition}|…   partitions that have something to be counted
+    gone                   {instance}      instances that were closed, and may come back
     tidy                   {partition}     partitions that were counted, whose leavings can go
 spillwayspend
     {month}                {day}           what of that day was folded into one
@@ -27,7 +28,7 @@ from shared.storage.tables import escaped
 
 LEDGER_TABLE = "spillwayledger"
 SPEND_TABLE = "spillwayspend"
-HEARTBEATS, SILENT, FOLD, TIDY = "heartbeats", "silent", "fold", "tidy"
+FOLD, GONE, HEARTBEATS, SILENT, TIDY = "fold", "gone", "heartbeats", "silent", "tidy"
 OUTSIDE = "a"
 """Keys of rows that are no segments begin with a letter, those of segments with a digit."""
 LATE = "late_"

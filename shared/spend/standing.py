@@ -12,6 +12,7 @@ MARKS_MAX = 10_000
 PAGE_ROWS = 1000
 _PARTITIONS = {
     places.FOLD: MARKS_MAX,
+    places.GONE: HEARTBEATS_MAX,
     places.HEARTBEATS: HEARTBEATS_MAX,
     places.SILENT: HEARTBEATS_MAX,
     places.TIDY: MARKS_MAX,
@@ -23,6 +24,7 @@ class Standing:
     """The rows of `spillwayledger` that are no records; `marks` and `tidy` perhaps only the first of many."""
 
     marks: list[Row]
+    gone: frozenset[str]
     beats: list[Beat]
     silent: list[Row]
     tidy: list[Row]
@@ -41,4 +43,5 @@ async def read_standing(table: Table) -> Standing:
         for partition, count in _PARTITIONS.items():
             found[partition] = await all_rows(table, partition, count)
     beats = [beat_of(row) for row in found[places.HEARTBEATS]]
-    return Standing(found[places.FOLD], beats, found[places.SILENT], found[places.TIDY])
+    gone = frozenset(row.key for row in found[places.GONE])
+    return Standing(found[places.FOLD], gone, beats, found[places.SILENT], found[places.TIDY])

@@ -2,7 +2,8 @@
 
 1. Dead instances: their heartbeat is marked, unless they have come back; their open attempts are entered as unknown,
    their partitions are marked to be counted. A day later they are looked at once more, and forgotten.
-2. Marked partitions are counted, their days folded; then the marks that were there before go.
+2. Marked partitions are counted, their days folded; then the marks that were there before go. Whose instance came back
+   after it was counted is counted by every sweep.
 3. A minute later, when no reader can still be between the two, the running totals that a day covers are removed and the
    partition is packed; another minute later what stands in the packed rows is removed.
 4. Once an hour what is older than the retention is removed.
@@ -53,7 +54,7 @@ class Swept:
 class Sweep:
     """One run of the timer. `clock` gives seconds since 1970, `monotonic` bounds the run.
 
-    Where there is nothing to do it asks for one row set, and for one row of each day that living instances write to.
+    Where there is nothing to do it takes one request.
     """
 
     def __init__(
@@ -86,7 +87,9 @@ class Sweep:
             if buried is not None:
                 living.remove(beat)
                 marks += await self._close(buried)
-        counted = await self._count(living, marks, until)
+        counted = await self._count(living, standing.gone, marks, until)
+        for instance in standing.gone - {beat.instance for beat in standing.beats}:
+            await self._table.remove(places.GONE, instance)
         for row in standing.tidy:
             if self._monotonic() > until:
                 return self.done
@@ -111,6 +114,7 @@ class Sweep:
             await self._table.remove(places.HEARTBEATS, beat.instance)
             return marks
         await forget(self._table, beat.instance)
+        await self._table.put(Row(places.GONE, beat.instance, {}))
         if await bury(self._table, beat, done=True) is not None:
             self.done.dead += 1
         return marks
@@ -129,15 +133,18 @@ class Sweep:
             return await mark(self._table, partition, f"{'again' if again else 'dead'}_{beat.number}")
         return None
 
-    async def _count(self, living: Sequence[Beat], rows: Sequence[Row], until: float) -> dict[str, str]:
+    async def _count(
+        self, living: Sequence[Beat], gone: frozenset[str], rows: Sequence[Row], until: float
+    ) -> dict[str, str]:
         """Counts what is marked and nobody's own any more, and what is covered although its instance came back. The
         partitions, each with its last segment."""
         marks: dict[str, list[str]] = {}
         for row in rows:
             marks.setdefault(row.key.partition("|")[0], []).append(row.key)
         owned = {places.log_partition(day, beat.instance) for beat in living for day in beat.through}
-        covers = await covered(self._spend, {places.partition_day(partition) for partition in owned})
-        returned = {one for one in owned if places.partition_instance(one) in covers[places.partition_day(one)]}
+        back = {partition for partition in owned if places.partition_instance(partition) in gone}
+        covers = await covered(self._spend, {places.partition_day(partition) for partition in back})
+        returned = {one for one in back if places.partition_instance(one) in covers[places.partition_day(one)]}
         counted: dict[str, str] = {}
         for partition in sorted((marks.keys() - owned) | returned):
             if self._monotonic() > until:

@@ -34,7 +34,7 @@ def tick(run: Running) -> None:
         return sum(line.startswith("background responses:") for line in run.log.messages)
 
     before = ended()
-    assert run.http.post("/admin/functions/responses_background", json={}).status_code == 202
+    assert run.http.post("/admin/functions/sweep", json={}).status_code == 202
     await_true(lambda: ended() > before, "the timer's run")
     run.await_rest()
 
