@@ -83,6 +83,9 @@ param configurationFrom string = 'blob'
 @description('More app settings: those of docs/configuration.md, and what the configuration names as os.environ/NAME. Keys belong in the vault: @Microsoft.KeyVault(VaultName=...;SecretName=...).')
 param appSettings object = {}
 
+@description('When the timer moves batches on, as NCRONTAB with seconds. Every run bills at least a second of an instance.')
+param batchSchedule string = '0 * * * * *'
+
 @allowed([
   512
   2048
@@ -284,6 +287,7 @@ module app 'modules/app.bicep' = {
     masterKeyUri: vault.outputs.masterKeyUri
     idSecretUri: vault.outputs.idSecretUri
     configuration: (configurationFrom == 'blob') ? '${storage.outputs.blobEndpoint}${configContainer}/${configBlob}' : configBlob
+    batchSchedule: batchSchedule
     appSettings: appSettings
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount

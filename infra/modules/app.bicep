@@ -38,6 +38,9 @@ param idSecretUri string
 @description('Where the configuration is read: a URL of a blob, or a path in the package.')
 param configuration string
 
+@description('When the timer moves batches on.')
+param batchSchedule string
+
 @description('More app settings. They win over those below.')
 param appSettings object
 
@@ -166,6 +169,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     SPILLWAY_CONFIG: configuration
     SPILLWAY_MASTER_KEY: '@Microsoft.KeyVault(SecretUri=${masterKeyUri})'
     SPILLWAY_ID_SECRET: '@Microsoft.KeyVault(SecretUri=${idSecretUri})'
+    SPILLWAY_BATCH_SCHEDULE: batchSchedule
   }, appSettings)
 }
 
