@@ -33,7 +33,7 @@ from shared.errors import Forbidden, InternalError, SpillwayError, Unavailable
 from shared.files.files import files_of
 from shared.ids import CallIds, instance_id
 from shared.jobs.tuning import Workshop
-from shared.operations import minutely
+from shared.operations import key_sweep, minutely
 from shared.operations.accounting import Account, LateSettle
 from shared.operations.background import TABLE, Background
 from shared.operations.context import Context, Parts
@@ -110,8 +110,7 @@ class Gateway:
         def table(name: str) -> Table | None:
             return None if account is None else make_table(account, name)
 
-        keys = table(KEYS_TABLE)
-        self.keys = keys_of(keys, config, self.supervisor, clock, self.call_ids.instance, random_bytes)
+        self.keys = keys_of(table(KEYS_TABLE), config, self.supervisor, clock, self.call_ids.instance, random_bytes)
         known = self.keys.known if self.keys else None
         self.callers = Callers(config.master_key, settings.allow_anonymous, clock, known)
         self.books = Books(table(LEDGER_TABLE), table(SPEND_TABLE), clock)
@@ -183,6 +182,7 @@ class Gateway:
             "background responses": lambda: self.background.sweep(poll, late),
             "files": self.files.sweep,
             "speech": self.speech.sweep_hourly,
+            "keys": lambda: key_sweep.run(self.keys, self.books.ledger),
         }
         await self.supervisor.start(minutely.run(jobs), "timer")
 

@@ -3,6 +3,7 @@
 key_{x}       {key_id}     the key's own row: what it may do, and the SHA-256 of the key that works
 hash_{x}      {SHA-256}    which key_id a key belongs to; x is the first hex digit of the id or of the hash
 alias         {alias}      which key_id has that name
+holders       {instance}   which instances hold shares of limits: presence.py
 shares_{x}    {key_id}     what is spent and held of its limits: shares.py
 
 A key works when its hash leads to a row that names the same hash. So a row of `hash` alone lets nobody in, and every

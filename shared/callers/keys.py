@@ -11,7 +11,7 @@ from shared.callers.key_store import KeyStore
 from shared.callers.known_keys import KnownKeys
 from shared.callers.purses import Purses
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import Desk
+from shared.callers.wallet import desk
 from shared.config import Config
 from shared.config.pricing import picodollars
 from shared.storage.tables import Table
@@ -34,7 +34,8 @@ class Keys:
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.clock = clock
-        self.purses = Purses(Desk(table, instance, supervisor, clock, now), reserve_max)
+        self.table = table
+        self.purses = Purses(desk(table, instance, supervisor, clock, now), reserve_max)
         self.store = KeyStore(table, clock, random_bytes)
         self.known = KnownKeys(self._find, supervisor, now)
 

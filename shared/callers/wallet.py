@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from shared.callers.holding import Holding, Proposal
 from shared.callers.key_store import shares_place
+from shared.callers.presence import Presence
 from shared.callers.shares import BUCKET_S, EMPTY, PART, Amounts, Pot, Shares, packed, pots_of, unpacked
 from shared.callers.virtual_key import VirtualKey
 from shared.errors import SpillwayError, StorageFailed
@@ -37,6 +38,11 @@ PROPERTY_BYTES, PROPERTIES_MAX = 60_000, 8
 Read = Callable[[], float]
 
 
+def desk(table: Table, instance: str, supervisor: Supervisor, clock: Read, now: Read) -> Desk:
+    """The desk of an instance."""
+    return Desk(table, instance, supervisor, clock, now, Presence(table, instance, clock, now))
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What every wallet of an instance shares. `clock` gives seconds since 1970, `now` goes forward."""
@@ -46,6 +52,7 @@ class Desk:
     supervisor: Supervisor
     clock: Read
     now: Read
+    presence: Presence
 
 
 @dataclass(slots=True)
@@ -215,6 +222,7 @@ class Wallet:
 
     async def _written(self) -> None:
         """Reads the row and puts another in its place, until nobody comes between. Raises StorageFailed."""
+        await self.desk.presence.announce()
         table, key_id = self.desk.table, self.key.key_id
         for number in range(TRIES):
             row = await table.get(shares_place(key_id), key_id)

@@ -14,7 +14,7 @@ from shared.callers.key_store import shares_place
 from shared.callers.purses import Purses, Ticket
 from shared.callers.shares import BUDGET, EMPTY, PARALLEL, TOKENS, Shares, pots_of
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import Desk, Wallet, read
+from shared.callers.wallet import Wallet, desk, read
 from shared.config.pricing import PICO
 from shared.errors import BudgetExceeded, RateLimited, StorageFailed
 from shared.supervisor import Supervisor
@@ -36,8 +36,8 @@ class Town:
         supervisor = Supervisor()
         self._stack.push_async_callback(supervisor.close)
         self.tables.append(MemoryTable(self.rows))
-        desk = Desk(self.tables[-1], f"i{len(self.tables)}", supervisor, lambda: self.at, lambda: self.at)
-        return Purses(desk, reserve_max)
+        one = desk(self.tables[-1], f"i{len(self.tables)}", supervisor, lambda: self.at, lambda: self.at)
+        return Purses(one, reserve_max)
 
     def row(self, key: VirtualKey) -> Shares:
         found = self.rows.kept.get((shares_place(key.key_id), key.key_id))
@@ -171,6 +171,7 @@ async def test_money_that_another_instance_holds_idly_is_waited_for(town: Town) 
     other, other_id = waiting.result()
     other.settle(other_id, 50)
     other.close(1)
+    assert await second.spent(key) == 55
 
 
 async def test_what_is_set_aside_for_long_is_a_402_that_says_so(town: Town) -> None:
@@ -345,12 +346,15 @@ async def test_tokens_are_corrected_when_they_are_known(town: Town) -> None:
 async def test_a_call_for_more_tokens_than_the_limit_needs_the_whole_minute(town: Town) -> None:
     one, key = town.instance(), replace(KEY, tpm_limit=100)
     await call(one, key, 0, 0, tokens=5000)
+    with pytest.raises(RateLimited):
+        await call(one, key, 0, 0, tokens=1)
 
 
 async def test_a_place_is_free_again_when_its_call_ends(town: Town) -> None:
     one, key = town.instance(), replace(KEY, max_parallel_requests=1)
     for _ in range(3):
         await call(one, key, 0, 0)
+    assert one._wallets[key.key_id].holding.set_aside[PARALLEL] == 0
 
 
 async def test_a_limit_of_nothing_lets_nothing_in(town: Town) -> None:
@@ -451,5 +455,4 @@ async def test_a_cancelled_call_leaves_nothing_behind(town: Town) -> None:
 
 
 def test_a_wallet_that_nobody_used_is_not_written(town: Town) -> None:
-    desk = Desk(MemoryTable(), "i", Supervisor(), lambda: 0.0, lambda: 0.0)
-    assert Wallet(KEY, desk).gone
+    assert Wallet(KEY, desk(MemoryTable(), "i", Supervisor(), lambda: 0.0, lambda: 0.0)).gone
