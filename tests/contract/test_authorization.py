@@ -18,6 +18,8 @@ OPERATIONS = ("zz_aliases",)
 ANYBODY = {"health_liveliness", "health_readiness"}
 MASTER_ONLY = {
     "health",
+    "health_doctor",
+    "metrics",
     "router_explain",
     "key_generate",
     "key_update",
