@@ -90,6 +90,7 @@ class Gateway:
         clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
         make_table: Callable[[StorageAccount, str], Table] = AzureTable,
+        telemetry: Telemetry | None = None,
     ) -> None:
         config, settings = plan.config, plan.settings
         self._clock = clock
@@ -119,7 +120,8 @@ class Gateway:
             mode=cast(Mode, settings.ledger), interval_s=settings.ledger_interval_ms / 1000,
         )  # fmt: skip
         gauges = partial(readings, self.router, self.ledger, lambda: self._under_way)
-        self.telemetry = Telemetry(self.call_ids.instance, gauges, opentelemetry=plan.opentelemetry)
+        self.telemetry = telemetry or Telemetry(self.call_ids.instance, gauges, opentelemetry=plan.opentelemetry)
+        self.telemetry.readings = gauges
         self.health = Health(
             self.router.every_deployment,
             self.router.group,
@@ -190,12 +192,10 @@ class Gateway:
         """Ends everything that runs; for hosts and tests that end in good order."""
         await self.ledger.flush(FLUSH_S)
         await self.supervisor.close()
-        rest = (self.files, self.batches, self.tuning)
+        rest = (self.files, self.batches, self.tuning, self.peers, self.keys)
         for part in (self.upstream, self.sign_ins, self.speech, self.background, self.books, *rest):
-            await part.close()
-        for shared in (self.peers, self.keys):
-            if shared is not None:
-                await shared.close()
+            if part is not None:
+                await part.close()
 
     async def _served(self, find: Callable[[], Match], request: Request) -> Reply:
         call_id = self.call_ids.next()
@@ -273,8 +273,7 @@ _gateways: WeakKeyDictionary[asyncio.AbstractEventLoop, Gateway] = WeakKeyDictio
 
 def current() -> Gateway:
     """The gateway of the running event loop, built on its first use; building awaits nothing, so it happens once."""
-    loop = asyncio.get_running_loop()
-    gateway = _gateways.get(loop)
+    gateway = _gateways.get(asyncio.get_running_loop())
     if gateway is None:
         gateway = _renew(check())
         reload.watch(gateway, check(), _renew)
@@ -282,10 +281,10 @@ def current() -> Gateway:
 
 
 def _renew(plan: Plan) -> Gateway:
-    """Builds the gateway that the running loop's calls go to from now on."""
-    gateway = _gateways[asyncio.get_running_loop()] = Gateway(plan)
-    if plan is not check():
-        use(plan)
+    """Builds the gateway that the running loop's calls go to from now on; it counts on where a former one did."""
+    loop = asyncio.get_running_loop()
+    former = _gateways.get(loop)
+    gateway = _gateways[loop] = Gateway(plan, telemetry=former.telemetry if former else None)
     return gateway
 
 

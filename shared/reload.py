@@ -17,7 +17,7 @@ from typing import Protocol
 
 from shared.errors import ConfigError, SpillwayError
 from shared.operations.health import Health
-from shared.plan import Plan
+from shared.plan import Plan, use
 from shared.settings import Settings
 from shared.supervisor import Supervisor
 
@@ -94,6 +94,7 @@ class Reload:
             log.exception("the changed configuration could not be taken up")
             self._wrong = self._stays(f"{type(error).__name__}, see the log")
             return False
+        use(plan)
         log.warning("the configuration has changed: %d deployments are written in it", len(plan.config.entries))
         watch(new, plan, self._take, self._former)
         self._former.add(self._served)

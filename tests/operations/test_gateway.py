@@ -245,6 +245,17 @@ async def test_after_closing_a_loop_gets_a_new_one(plan: Plan) -> None:
     assert one is not other
 
 
+async def test_a_new_configuration_counts_on_where_the_former_one_did(plan: Plan) -> None:
+    gateway.use(plan)
+    former = gateway.current()
+    new = gateway._renew(Plan(plan.config, Settings(calls_max=7)))
+    assert gateway.current() is new is not former
+    assert new.telemetry is former.telemetry
+    assert new.telemetry.readings.args[0] is new.router  # type: ignore[attr-defined]
+    await gateway.close_current()
+    await former.close()
+
+
 async def test_closing_a_loop_that_has_none_does_nothing() -> None:
     await gateway.close_current()
     assert asyncio.get_running_loop() not in gateway._gateways
