@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import sys
 import time
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.skipif(
 ROOT = Path(__file__).parents[2]
 KEY = "sk-spillway-runtime-tests"
 CATCH_ALL = "zz_aliases"
+UPLOAD_BYTES = 50_000_000
 ALIASES = [
     ("POST", "/chat/completions"),
     ("POST", "/openai/v1/chat/completions"),
@@ -133,13 +136,54 @@ def test_an_azure_client_streams(worker: Worker) -> None:
         assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
 
 
-def test_a_file_is_uploaded_and_read(worker: Worker) -> None:
-    data = bytes(range(256)) * 40_000
-    with openai.OpenAI(base_url=f"{worker.url}/v1", api_key=KEY, max_retries=0) as client:
-        file = client.files.create(file=("large.bin", data), purpose="user_data")
-        assert file.bytes == len(data)
-        assert client.files.content(file.id).read() == data
-        assert client.files.delete(file.id).deleted
+@pytest.fixture
+def client(worker: Worker) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{worker.url}/v1", api_key=KEY, max_retries=0, timeout=60) as client:
+        yield client
+
+
+def test_a_response_streams(client: openai.OpenAI) -> None:
+    events = [event.type for event in client.responses.create(model="o4-mini", input="hello", stream=True)]
+    assert (events[0], events[-1]) == ("response.created", "response.completed")
+
+
+def test_speech_streams_and_is_kept(client: openai.OpenAI, worker: Worker) -> None:
+    with client.audio.speech.with_streaming_response.create(model="tts", voice="alloy", input="Hello.") as answer:
+        heard = b"".join(answer.iter_bytes())
+        kept = answer.headers["x-spillway-speech-id"]
+    again = httpx.get(f"{worker.url}/v1/audio/speech/{kept}", headers={"authorization": f"Bearer {KEY}"})
+    assert again.content == heard
+
+
+def test_embeddings_and_images_are_answered(client: openai.OpenAI) -> None:
+    assert client.embeddings.create(model="text-embedding-3-small", input="hello").data
+    assert client.images.generate(model="gpt-image-1", prompt="a spillway").data
+
+
+def test_fifty_megabytes_are_uploaded_and_come_back_byte_for_byte(client: openai.OpenAI) -> None:
+    data = os.urandom(UPLOAD_BYTES)
+    file = client.files.create(file=("data.bin", data), purpose="user_data")
+    digest = hashlib.sha256()
+    with client.files.with_streaming_response.content(file.id) as answer:
+        for chunk in answer.iter_bytes():
+            digest.update(chunk)
+    assert file.bytes == UPLOAD_BYTES
+    assert digest.digest() == hashlib.sha256(data).digest()
+    assert client.files.delete(file.id).deleted
+
+
+def test_every_timer_runs(worker: Worker, indexed: Index) -> None:
+    timers = sorted(timer.name for timer in indexed.timers)
+    assert timers
+    for name in timers:
+        assert httpx.post(f"{worker.url}/admin/functions/{name}", timeout=60).status_code == 202
+    ran = {one["function"]: one["state"] for one in worker.invocations() if one["function"] in timers}
+    assert ran == dict.fromkeys(timers, "succeeded")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health/doctor"])
+def test_the_operator_s_routes_answer(worker: Worker, path: str) -> None:
+    assert httpx.get(worker.url + path, headers={"authorization": f"Bearer {KEY}"}, timeout=90).status_code == 200
 
 
 def test_a_caller_that_leaves_a_stream_is_noticed(worker: Worker) -> None:
