@@ -19,6 +19,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "killed": ("devtools.bench.killed", {}),
     "routing": ("devtools.bench.routing", {"percent": (90, 150)}),
     "reports": ("devtools.bench.reports", {}),
+    "budgets": ("devtools.bench.budgets", {}),
 }
 """Each bench: the module whose `main` it is, and what it is called with when all are run, in this order."""
 
