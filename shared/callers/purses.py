@@ -2,8 +2,8 @@
 
 A call is let in when its key has a request, its tokens and a place left (`admit`): else 429. Each of its attempts sets
 money aside before it is sent (`Ticket.reserve`): else 402. A request that names the most it may answer sets aside what
-that costs, and never comes to more. One that does not sets aside no more than `budget_reserve_usd_max`, and no more
-than is there; only such a call may come to more than was set aside, which is told.
+that costs, and never comes to more. One that does not sets aside no more than `budget_reserve_usd_max`, a part of what
+is left, and what is there; only such a call may come to more than was set aside, which is told.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ log = logging.getLogger("spillway")
 
 TICK_S = 0.25
 KEPT_AT_ONCE = 16
-WAIT_S = 1.0
+WAIT_S = 2.0
 """An attempt whose money is set aside for others waits so long for some of it to come back."""
 ASK_S = 0.2
+OPEN_PART = 16
+"""So many calls without an end in sight find room at once, however little is left; each with what it probably costs."""
 DENIED_S = 1.0
 """A budget that was found used up is not looked up again for so long, nor a limit that was found reached for ASK_S."""
 MICRO = PICO // 10**6
@@ -151,12 +153,13 @@ class Ticket:
     _reserved: dict[str, tuple[int, int]] = field(default_factory=dict)
     _closed: bool = False
 
-    async def reserve(self, entry_id: str, picodollars: int | None) -> None:
+    async def reserve(self, entry_id: str, picodollars: int | None, probable: int | None) -> None:
         """Sets aside what an attempt may cost. Raises BudgetExceeded, StorageFailed."""
         wallet = self.wallet
         amount = 1 if picodollars is None else picodollars  # of what has no price, nothing can be set aside
         if self.open_ended and amount:
-            amount = max(1, min(amount, self.purses.reserve_max))
+            part = max(probable or 0, (self._left() or 0) // OPEN_PART)
+            amount = max(1, min(amount, self.purses.reserve_max, part))
         if amount:
             amount = await self._had(amount)
         wallet.take({BUDGET: amount})

@@ -33,9 +33,10 @@ class Purse(Protocol):
     """What the caller of one call may spend. `entry_id` names the attempt; amounts are whole picodollars (1e-12 USD),
     None where there is no price."""
 
-    async def reserve(self, entry_id: str, picodollars: int | None) -> None:
-        """Sets aside what the attempt may cost at most; awaited before it is entered and sent. Raises SpillwayError,
-        which the client is told: the attempt is then not sent, and `settle` is not called for it."""
+    async def reserve(self, entry_id: str, picodollars: int | None, probable: int | None) -> None:
+        """Sets aside what the attempt may cost at most, or less where that cannot be had but what it probably costs
+        can; awaited before it is entered and sent. Raises SpillwayError, which the client is told: the attempt is then
+        not sent, and `settle` is not called for it."""
 
     def settle(self, entry_id: str, picodollars: int | None) -> None:
         """What it cost; called once for each `reserve` that returned, also with 0. An attempt that outlives its reply
@@ -98,7 +99,8 @@ class Account:
         probable = charge(expected, price).cost
         try:
             if self._purse is not None:
-                await self._purse.reserve(entry_id, charge(most() if most is not None else expected, price).cost)
+                greatest = charge(most() if most is not None else expected, price).cost
+                await self._purse.reserve(entry_id, greatest, probable)
             try:
                 handle = self._ledger.open(
                     replace(

@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 OUTPUT_MAX = 16_384
 """Tokens of an answer for which the request sets no maximum, where what it may cost at most is reserved."""
+PROMPT_ERROR = 2
+"""Code, numbers and encoded data have two to three characters a token, English text has more than four."""
 _PASSED_ON = ("apim-request-id", "x-ms-region", "azure-openai-deployment-utilization")
 
 
@@ -206,10 +208,10 @@ class Exchange:
         return self.estimate(usual if most is None else min(usual, most))
 
     def _most(self) -> Usage:
-        """The most that an attempt may use."""
-        if not self.demand.output:
-            return self.estimated
-        return self.estimate(OUTPUT_MAX if self.demand.output_max is None else self.demand.output_max)
+        """The most that an attempt may use; its prompt may be so many times what it was estimated to be."""
+        most = OUTPUT_MAX if self.demand.output_max is None else self.demand.output_max
+        usage = self.estimate(most) if self.demand.output else self.estimated
+        return replace(usage, prompt=usage.prompt * PROMPT_ERROR)
 
     def first_byte(self) -> None:
         """The first data of the answer is on its way to the client."""

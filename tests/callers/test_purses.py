@@ -75,7 +75,7 @@ async def opened(
     ticket = await one.admit(key, tokens, open_ended=more.get("open_ended", False))
     entry_id = next(ids)
     try:
-        await ticket.reserve(entry_id, amount)
+        await ticket.reserve(entry_id, amount, more.get("probable", amount))
     except BaseException:
         ticket.close(0)
         raise
@@ -212,6 +212,15 @@ async def test_a_call_without_an_end_in_sight_sets_aside_no_more_than_it_may_and
     await town.until(asking.done, step_s=0.1)
     with pytest.raises(BudgetExceeded):
         await asking
+    for ticket, entry_id in tickets:
+        ticket.settle(entry_id, 20)
+        ticket.close(1)
+
+
+async def test_many_calls_without_an_end_in_sight_find_room_at_once(town: Town) -> None:
+    one, key = town.instance(reserve_max=1000), replace(KEY, max_budget=1600)
+    tickets = [await opened(one, key, 10_000, open_ended=True, probable=20) for _ in range(12)]
+    assert town.held(key) >= 12 * 100
     for ticket, entry_id in tickets:
         ticket.settle(entry_id, 20)
         ticket.close(1)

@@ -323,7 +323,7 @@ class Wallet:
         self.reserved: list[tuple[str, int | None]] = []
         self.settled: list[tuple[str, int | None]] = []
 
-    async def reserve(self, entry_id: str, picodollars: int | None) -> None:
+    async def reserve(self, entry_id: str, picodollars: int | None, probable: int | None) -> None:
         if self.failure is not None:
             raise self.failure
         self.reserved.append((entry_id, picodollars))

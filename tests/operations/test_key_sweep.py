@@ -44,7 +44,7 @@ class Worker:
         """An attempt that is sent, and in the ledger."""
         ticket = await self.purses.admit(key, 1, open_ended=False)
         entry = self.books.entry(key_id=key.key_id, reserved=amount)
-        await ticket.reserve(entry.entry_id, amount)
+        await ticket.reserve(entry.entry_id, amount, amount)
         self.handle = self.books.ledger.open(entry)
         await self.books.run()
         return ticket, entry.entry_id
