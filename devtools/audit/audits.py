@@ -36,11 +36,12 @@ FRAIL = {"probability": 0.5, "resource": "sweden", "status": 500}
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What clients saw and what the books say. `seconds` of load."""
+    """What clients saw and what the books say. `seconds` of load, and how many hosts were killed in it."""
 
     seen: Seen
     audit: Audit
     seconds: float
+    kills: int = 0
 
 
 def everything(calls: int, *, host_count: int = 2, at_once: int = 48, seed: int = 1) -> Result:
@@ -70,7 +71,8 @@ def killed(
         served = stack.enter_context(hosts(host_count, mix.config(sim), folder, connection, SPILLWAY_LEDGER=mode))
         ready = dict.fromkeys(served, True)
         done = threading.Event()
-        killer = threading.Thread(target=_kill, args=(served, ready, done, every_s))
+        kills: list[Host] = []
+        killer = threading.Thread(target=_kill, args=(served, ready, kills, done, every_s))
         killer.start()
         started = time.monotonic()
         asked = mix.calls(calls, seed, background=False)
@@ -95,7 +97,7 @@ def killed(
         excused |= dict.fromkeys(seen.buffered, "its answer said that it was buffered")
         audit = compared(bill, entries, may_lack=excused if mode == "before_reply" else None)
         audit.wrong += disagreement(sums, entries)
-        return Result(seen, audit, seconds)
+        return Result(seen, audit, seconds, len(kills))
 
 
 def outage(calls: int, *, host_count: int = 2, at_once: int = 16, away_s: float = 20.0, seed: int = 3) -> Result:
@@ -152,11 +154,13 @@ def _settled(connection: str, host: Host, control: ControlClient) -> list[Entry]
             return entries
 
 
-def _kill(served: Sequence[Host], ready: dict[Host, bool], done: threading.Event, every_s: float) -> None:
-    number = 0
+def _kill(
+    served: Sequence[Host], ready: dict[Host, bool], kills: list[Host], done: threading.Event, every_s: float
+) -> None:
+    """Kills one host after the other until it is told that the load is over."""
     while not done.wait(every_s):
-        one = served[number % len(served)]
-        number += 1
+        one = served[len(kills) % len(served)]
+        kills.append(one)
         ready[one] = False
         one.kill()
         one.start()

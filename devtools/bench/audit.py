@@ -31,8 +31,8 @@ def main(calls: int, only: tuple[str, ...], hosts: int, kill_s: float, away_s: f
     wrong = 0
     for name in only or AUDITS:
         result = works[name]()
-        seen = result.seen
-        print(f"{name}: {sum(seen.kinds.values())} calls in {result.seconds:.0f} s on {hosts} processes")
+        seen, calls_made = result.seen, sum(result.seen.kinds.values())
+        print(f"{name}: {calls_made} calls in {result.seconds:.0f} s on {hosts} processes, {result.kills} kills")
         print(
             f"  answers {dict(sorted(seen.statuses.items()))}, {seen.left} clients left, {len(seen.buffered)} buffered"
         )

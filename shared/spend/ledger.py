@@ -132,9 +132,13 @@ class Ledger:
         return "buffering" if self.segments.failing_s or self.segments.writing_s > OUTAGE_S else "ok"
 
     def patience_s(self, seconds: float) -> float:
-        """How long to wait for a record: not at all when storage has been away for a while."""
-        assert self.segments is not None
-        return 0.0 if self.segments.writing_s > OUTAGE_S else seconds
+        """How long to wait for a record: not at all when storage has been away for a while, and a little longer for the
+        very first, before which Azure's library is loaded and the table made."""
+        segments = self.segments
+        assert segments is not None
+        if segments.writing_s > OUTAGE_S:
+            return 0.0
+        return seconds if segments.has_written or segments.failing_s else max(seconds, OUTAGE_S)
 
     def open(self, entry: Entry) -> Handle:
         """Opens an attempt. Raises StorageFailed when too many records wait for storage, Unavailable when there are too

@@ -124,6 +124,11 @@ class Segments:
         """For how long the segment under way has been tried."""
         return 0.0 if self._begun_at is None else self._now() - self._begun_at
 
+    @property
+    def has_written(self) -> bool:
+        """Whether storage has taken a segment."""
+        return self._returned_at > float("-inf")
+
     def has_waiting(self, day: str) -> bool:
         """Whether something of that day is not in the table yet."""
         waits = any(segment.day == day for segment, _ in self._frozen)
