@@ -23,6 +23,7 @@ TABLE = [
     ("ContentFiltered", 400, "invalid_request_error", "content_filter", False, Replay.NEVER),
     ("ContextLengthExceeded", 400, "invalid_request_error", "context_length_exceeded", False, Replay.NEVER),
     ("Unauthorized", 401, "invalid_request_error", "invalid_api_key", False, Replay.NEVER),
+    ("BudgetExceeded", 402, "insufficient_quota", "insufficient_quota", False, Replay.NEVER),
     ("Forbidden", 403, "permission_error", "permission_denied", False, Replay.NEVER),
     ("NotFound", 404, "invalid_request_error", "not_found", False, Replay.NEVER),
     ("UnknownPath", 404, "invalid_request_error", "unknown_url", False, Replay.NEVER),

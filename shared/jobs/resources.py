@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
-import httpx
 import orjson
 
 from shared.errors import NotFound, PayloadTooLarge, UpstreamFailed
@@ -14,6 +13,9 @@ from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.content import Content, Form, FormFile
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import chunks_of, close, read
+
+if TYPE_CHECKING:
+    import httpx
 
 ASK_S = 20.0
 UPLOAD_S, UPLOAD_BYTES_PER_S = 30.0, 2_000_000

@@ -434,7 +434,7 @@ def test_names_are_not_looked_for_while_an_entry_is_wrong() -> None:
         (
             "spill_on_5xx: 5",
             "spill_on_5xx: found 5, expected true or false "
-            "(true lets the next deployment try what failed with a 5xx).",
+            "(true lets the next deployment try what failed with a 5xx or broke off).",
         ),
         (
             "retry_budget_ratio: 1.1",
