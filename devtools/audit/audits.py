@@ -22,6 +22,8 @@ from shared.spend.entry import Entry
 
 SETTLED_S = 60.0
 """How long attempts may stay open behind the last answer."""
+STILL_S = 12.0
+"""Longer than a write that hangs and the pause before it is repeated."""
 FAULTS = (
     {"probability": 0.015, "status": 500},
     {"probability": 0.01, "status": 503},
@@ -143,14 +145,23 @@ def _faults(control: ControlClient) -> None:
 
 
 def _settled(connection: str, host: Host, control: ControlClient) -> list[Entry]:
-    """The list when nothing in it is open any more, or when that takes too long."""
+    """The list when nothing in it is open any more and nothing comes any more, or when that takes too long.
+
+    What waited in memory while storage was away is entered some seconds after it is back: what is billed and not listed
+    is waited for, while the list grows."""
     until = time.monotonic() + SETTLED_S
+    grew_at, size = time.monotonic(), -1
     while True:
         control.advance(60)  # responses in the background end by the simulator's clock
         host.sweep()
         time.sleep(1.0)
         entries = asyncio.run(listed(connection))
-        if time.monotonic() > until or not any(entry.is_open for entry in entries):
+        now = time.monotonic()
+        if len(entries) != size:
+            grew_at, size = now, len(entries)
+        known = {entry.entry_id for entry in entries}
+        whole = all(str(line["client_request_id"]) in known for line in control.bill()) or now - grew_at > STILL_S
+        if now > until or (whole and not any(entry.is_open for entry in entries)):
             return entries
 
 
