@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from shared.errors import SpillwayError, Unavailable
@@ -71,3 +71,19 @@ class Supervisor:
         error = None if task.cancelled() else task.exception()  # seen: whoever awaits the task still gets it
         if error is not None and not isinstance(error, SpillwayError):
             log.error("task %s failed", task.get_name(), exc_info=error)
+
+
+async def renewing(effect: Awaitable[T], renew: Callable[[], Awaitable[None]], every_s: float) -> T:
+    """What `effect` gives; meanwhile `renew` is called every `every_s` seconds. Raises what either raises; when `renew`
+    raises, or the caller is cancelled, the effect is cancelled and has ended before this returns."""
+    task = asyncio.ensure_future(effect)
+    try:
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=every_s)
+            if done:
+                return task.result()
+            await renew()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from shared.errors import Unavailable
-from shared.supervisor import Supervisor
+from shared.supervisor import Supervisor, renewing
 
 
 async def test_what_it_starts_is_held_until_it_ends() -> None:
@@ -131,3 +131,33 @@ class Runs:
     async def enough(self) -> None:
         async with asyncio.timeout(5):
             await self._enough.wait()
+
+
+async def test_what_is_renewed_while_an_effect_runs_gives_what_the_effect_gives() -> None:
+    renewed: list[int] = []
+
+    async def renew() -> None:
+        renewed.append(len(renewed))
+
+    assert await renewing(asyncio.sleep(0.05, "done"), renew, 0.01) == "done"
+    assert renewed
+    renewed.clear()
+    assert await renewing(asyncio.sleep(0, "at once"), renew, 10) == "at once"
+    assert not renewed
+
+
+async def test_when_it_cannot_be_renewed_the_effect_has_ended_before_anybody_hears_of_it() -> None:
+    ended: list[str] = []
+
+    async def effect() -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            ended.append("effect")
+
+    async def renew() -> None:
+        raise ValueError("lost")
+
+    with pytest.raises(ValueError, match="lost"):
+        await renewing(effect(), renew, 0.01)
+    assert ended == ["effect"]

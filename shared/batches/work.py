@@ -13,7 +13,7 @@ from shared.batches.store import BatchStore
 from shared.batches.upstream import Resources
 from shared.files.store import FileStore
 from shared.storage.tables import Table
-from shared.supervisor import Supervisor
+from shared.supervisor import Supervisor, renewing
 from shared.upstream.deployment import Deployment
 
 T = TypeVar("T")
@@ -99,14 +99,4 @@ class Work:
 
     async def keeping(self, effect: Awaitable[T]) -> T:
         """What `effect` gives; meanwhile the batch is held. Raises what it raises, and Lost."""
-        task = asyncio.ensure_future(effect)
-        try:
-            while True:
-                done, _ = await asyncio.wait({task}, timeout=LEASE_S / 3)
-                if done:
-                    return task.result()
-                await self.save(self.batch)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+        return await renewing(effect, lambda: self.save(self.batch), LEASE_S / 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import replace
 
 from shared.errors import NotFound
@@ -66,8 +67,9 @@ class Ending:
         means = self._means
         writer = BlockWriter(means.files.storage.blobs, ours, _SALT, means.supervisor)
         try:
-            async for chunk in means.resources.content(deployment, theirs):
-                await writer.write(chunk)
+            async with aclosing(means.resources.content(deployment, theirs)) as chunks:
+                async for chunk in chunks:
+                    await writer.write(chunk)
             block_ids = await writer.flush()
         except BaseException:
             await writer.abandon()

@@ -22,7 +22,7 @@ from shared.jobs.driver import Driver, told
 from shared.jobs.hosting import Hosting
 from shared.jobs.job import BEFORE, Job
 from shared.jobs.placing import of_resource, places
-from shared.jobs.resources import AzureResources, Query
+from shared.jobs.resources import AzureResources
 from shared.jobs.seen import scrubbed
 from shared.jobs.shown import checkpoints_shown, empty, events_shown, known_ids
 from shared.jobs.store import JobStore, Page, owner_of
@@ -31,6 +31,7 @@ from shared.routing.router import Router
 from shared.storage.tables import Table
 from shared.supervisor import Supervisor
 from shared.upstream.client import UpstreamClient
+from shared.upstream.resource_files import Query
 
 CREATE_S = 25.0
 """A caller waits so long for a resource to take its job, or to say why not; then it goes on without the caller."""

@@ -13,7 +13,7 @@ from shared.jobs.resources import Resources
 from shared.jobs.store import JobStore
 from shared.routing.router import Router
 from shared.storage.tables import Table
-from shared.supervisor import Supervisor
+from shared.supervisor import Supervisor, renewing
 
 T = TypeVar("T")
 
@@ -63,14 +63,4 @@ class Work:
 
     async def keeping(self, effect: Awaitable[T]) -> T:
         """What `effect` gives; meanwhile the job is held. Raises what it raises, Lost and StorageFailed."""
-        task = asyncio.ensure_future(effect)
-        try:
-            while True:
-                done, _ = await asyncio.wait({task}, timeout=LEASE_S / 3)
-                if done:
-                    return task.result()
-                await self.save(self.job)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+        return await renewing(effect, lambda: self.save(self.job), LEASE_S / 3)

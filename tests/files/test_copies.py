@@ -11,8 +11,8 @@ from shared.errors import BadRequest, NotFound, PayloadTooLarge, Replay, Storage
 from shared.files import copies
 from shared.files.copies import COPY_S, FRESH_S
 from shared.files.files import AGAIN_S
-from shared.files.resource_files import EXPIRES_S
 from shared.files.store import ERASE_AGAIN_S, ORPHAN_S
+from shared.upstream.resource_files import EXPIRES_S
 from tests.files.resources import EAST, WEST
 from tests.files.world import ANN, Killed, World
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.errors import BadRequest, NotFound, UpstreamFailed
-from shared.files.resource_files import EXPIRES_S, AzureFiles
+from shared.errors import BadRequest, NotFound, UpstreamFailed, UpstreamTimeout
+from shared.files.resource_files import AzureFiles
 from shared.files.stored_file import StoredFile
+from shared.upstream import resource_files
 from shared.upstream.client import UpstreamClient
+from shared.upstream.resource_files import EXPIRES_S
 from tests.files.resources import EAST
 
 FILE = StoredFile("file-" + "0" * 32, "ann", "report.pdf", "user_data", 4, 100, content_type="application/pdf")
@@ -77,3 +80,30 @@ async def test_azures_refusal_is_passed_on() -> None:
     refusal = {"error": {"code": "invalidPayload", "message": "Not this kind of file."}}
     with pytest.raises(BadRequest, match="Not this kind"):
         await files(lambda _: httpx.Response(400, json=refusal)).upload(EAST, FILE, io.BytesIO(b"%PDF"))
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 5, 8, 9])
+async def test_a_file_is_read_on_from_any_byte(start: int) -> None:
+    async def bytes_of() -> AsyncIterator[bytes]:
+        for part in (b"abc", b"de", b"fgh"):
+            yield part
+
+    asked = files(lambda _: httpx.Response(200, content=bytes_of()))
+    assert b"".join([one async for one in asked.content(EAST, "file-1", start)]) == b"abcdefgh"[start:]
+
+
+async def test_a_file_that_stops_in_the_middle_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    async def bytes_of() -> AsyncIterator[bytes]:
+        try:
+            yield b"abc"
+            await asyncio.sleep(10)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(resource_files, "IDLE_S", 0.01)
+    asked = files(lambda _: httpx.Response(200, content=bytes_of()))
+    with pytest.raises(UpstreamTimeout):
+        _ = [one async for one in asked.content(EAST, "file-1")]
+    assert closed == [True]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
@@ -153,7 +153,7 @@ class Azure:
     ) -> dict[str, Any]:
         return {"object": "list", "data": []}
 
-    async def content(self, deployment: Deployment, file: str) -> AsyncIterator[bytes]:
+    async def content(self, deployment: Deployment, file: str, start: int = 0) -> AsyncGenerator[bytes, None]:
         self._at(deployment)
         yield b"step,train_loss\n"
         yield b"1,0.5\n"
