@@ -142,7 +142,7 @@ class Gateway:
         everywhere, next_id = self.router.every_deployment, self.call_ids.next
         self.files = files_of(account, self.supervisor, clock, random_bytes, self.upstream, next_id, everywhere)
         self.tuning = Workshop(
-            self.router, self.files.store, self.upstream, self.call_ids, self.supervisor, clock, random_bytes
+            self.router, self.files, self.upstream, self.call_ids, self.supervisor, clock, random_bytes, config
         ).tuning(table(TABLE), self.books.ledger)
         self._intake = Intake(
             config,
@@ -160,7 +160,7 @@ class Gateway:
         )
         self.doctor = Doctor(plan, self._pairs, self.upstream, self.supervisor, self.call_ids.next, clock)
         self.batches = wired.batches(
-            table(wired.TABLE), self.books.ledger, self.files.store, self.router, self.upstream, self.call_ids, config
+            table(wired.TABLE), self.books.ledger, self.files, self.router, self.upstream, self.call_ids, config
         )
         parts = self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor, self.batches, self.tuning
         self._parts = Parts(self.router, self.health, *parts)

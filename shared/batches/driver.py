@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from shared.batches import machine
+from shared.batches import machine, retention
 from shared.batches.collector import Collector
 from shared.batches.machine import Step
 from shared.batches.sender import Sender
@@ -102,6 +102,7 @@ class Driver:
             now = means.clock()
             step = machine.next_step(work.batch, now)
             if step.kind == "close":
+                await retention.note(means, work.batch)
                 await means.store.forget(work.batch.name)
                 return
             if step.kind == "wait" or now >= until:

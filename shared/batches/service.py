@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.batches import listing, machine
+from shared.batches import listing, machine, retention
 from shared.batches.document import Batch
 from shared.batches.driver import RUN_S, Driver
 from shared.batches.inputs import BYTES_MAX, LINES_MAX
+from shared.batches.keyed import Keyed
 from shared.batches.shown import status_of
 from shared.batches.store import BatchStore
 from shared.batches.work import Means
@@ -70,6 +71,12 @@ class Batches:
         return self._means
 
     @property
+    def keyed(self) -> Keyed:
+        """The Idempotency-Keys. Raises Unavailable."""
+        means = self.means
+        return Keyed(means.store.table, lambda: means.files.agenda, means.clock)
+
+    @property
     def _store(self) -> BatchStore:
         return self.means.store
 
@@ -98,7 +105,7 @@ class Batches:
         """The id that the Idempotency-Key stands for. Raises Conflict when it was another request's."""
         said = repr((asked.file.id, asked.endpoint, asked.model, asked.metadata, asked.output_expires_s))
         said = hashlib.sha256(said.encode()).hexdigest()
-        known_id, known_said = await self._store.keyed(asked.owner, asked.idempotency_key, batch_id, said)
+        known_id, known_said = await self.keyed.claim(asked.owner, asked.idempotency_key, batch_id, said)
         if known_said != said:
             raise Conflict("This Idempotency-Key was used for another request.", code="idempotency_key_reused")
         return known_id
@@ -139,6 +146,10 @@ class Batches:
     async def run(self) -> int:
         """One run of the timer: how many batches are not over. Raises StorageFailed."""
         return 0 if self._driver is None else await self._driver.run()
+
+    async def review(self, batch_id: str) -> None:
+        """Looks at a batch whose time has come, for the sweep. Raises StorageFailed."""
+        await retention.review(self.means, batch_id)
 
     async def close(self) -> None:
         """Lets the storage account's connections go."""

@@ -5,15 +5,14 @@
     quotas               {deployment}           what Azure told of a deployment's enqueued-token quota
     asked_{name}         {shard}-{attempt}…     which requests an upload carries, in their order
     picked_{name}        {shard}                which lines of a range a repair is about
-    keys                 {hash of owner, key}   Idempotency-Key of a batch that was created
+    keys                 {hash of owner, key}   Idempotency-Keys: keyed.py
 
 The entry of `open` is written before the batch, and removed when nothing of it is left anywhere: a timer that finds
-none has nothing to do, which costs it one request.
+none has nothing to do, which costs it one request. A batch that is over is kept for a while: retention.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +23,12 @@ import orjson
 from shared.batches.document import Batch, claims, decoded, encoded
 from shared.batches.lines import Asked
 from shared.errors import StorageFailed
-from shared.files.identity import BATCH, Owner, Place, place_of
+from shared.files.identity import BATCH, Place, place_of
 from shared.spend import records
 from shared.storage.tables import PAGE_ROWS_MAX, Row, Table, Value
 
 TABLE = "spillwaybatches"
-OPEN, QUOTAS, KEYS = "open", "quotas", "keys"
+OPEN, QUOTAS = "open", "quotas"
 OPEN_MAX = 1000
 """Batches that a run of the timer looks at."""
 ASKED_ROWS_MAX = 200
@@ -134,16 +133,10 @@ class BatchStore:
         bits: Any = row.properties["bits"]
         return Picked(int(row.properties["first"]), zlib.decompress(bits))
 
-    async def keyed(self, owner: Owner, key: str, batch_id: str, said: str) -> tuple[str, str]:
-        """The batch that an Idempotency-Key of the owner stands for, and what its request said: these, when new."""
-        name = hashlib.sha256(f"{owner.key_id}\n{key}".encode()).hexdigest()
-        row = Row(KEYS, name, {"id": batch_id, "said": said})
-        if await self.table.insert(row):
-            return batch_id, said
-        known = await self.table.get(KEYS, name)
-        if known is None:
-            raise StorageFailed("An Idempotency-Key is not there any more.")
-        return str(known.properties["id"]), str(known.properties["said"])
+    async def remove(self, batch: Batch) -> None:
+        """Removes a batch that is over."""
+        row = _row(batch)
+        await self.table.remove(row.partition, row.key)
 
     async def close(self) -> None:
         """Lets the storage account's connections go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.batches import keyed
 from shared.batches.fleet import RouterFleet
 from shared.batches.service import Batches
 from shared.batches.store import TABLE as TABLE
@@ -9,8 +10,9 @@ from shared.batches.store import BatchStore
 from shared.batches.upstream import AzureResources
 from shared.batches.work import Means
 from shared.config import Config
-from shared.files.store import FileStore
-from shared.ids import CallIds
+from shared.files.files import Files
+from shared.files.identity import BATCH
+from shared.ids import DAY_S, CallIds
 from shared.routing.router import Router
 from shared.storage.tables import Table
 from shared.upstream.client import UpstreamClient
@@ -19,7 +21,7 @@ from shared.upstream.client import UpstreamClient
 def batches(
     table: Table | None,
     ledger: Table | None,
-    files: FileStore,
+    files: Files,
     router: Router,
     client: UpstreamClient,
     ids: CallIds,
@@ -30,13 +32,17 @@ def batches(
         return Batches(None)
     means = Means(
         store=BatchStore(table),
-        files=files,
+        files=files.store,
         resources=AzureResources(client, ids.next),
         fleet=RouterFleet(router),
         ledger=ledger,
-        clock=files.clock,
-        random_bytes=files.random_bytes,
-        supervisor=files.supervisor,
+        clock=files.store.clock,
+        random_bytes=files.store.random_bytes,
+        supervisor=files.store.supervisor,
         worker=ids.instance,
+        kept_s=config.general_settings.batch_retention_days * DAY_S,
     )
-    return Batches(means, splits=config.litellm_settings.enable_loadbalancing_on_batch_endpoints)
+    made = Batches(means, splits=config.litellm_settings.enable_loadbalancing_on_batch_endpoints)
+    files.reviews[BATCH] = made.review
+    files.reviews[keyed.KIND] = made.keyed.review
+    return made

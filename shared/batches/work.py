@@ -18,10 +18,9 @@ from shared.upstream.deployment import Deployment
 
 T = TypeVar("T")
 
+KEPT_S = 90 * 86_400.0
 HEAVY_MAX = 2
 """Uploads and downloads of one instance at once; each holds some 40 MB."""
-
-
 LEARN_S = 600.0
 """What Azure tells again is kept again after so long."""
 
@@ -43,7 +42,7 @@ class Lost(Exception):
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a worker has. `ledger` is the table of the ledger, `worker` its own name. `quotas` are those that it has
-    kept, and when. Belongs to the event loop."""
+    kept, and when. A batch that is over is kept for `kept_s`. Belongs to the event loop."""
 
     store: BatchStore
     files: FileStore
@@ -54,6 +53,7 @@ class Means:
     random_bytes: Callable[[int], bytes]
     supervisor: Supervisor
     worker: str
+    kept_s: float = KEPT_S
     heavy: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HEAVY_MAX))
     quotas: dict[str, tuple[int, float]] = field(default_factory=dict)
 

@@ -110,7 +110,7 @@ class LitellmSettings(Section):
 
 
 class GeneralSettings(Section):
-    """`general_settings`. Names that end in `_s`, `api_version_policy` and those of speech are ours."""
+    """`general_settings`. Names that end in `_s` or `_days`, `api_version_policy` and those of speech are ours."""
 
     master_key: HeaderSecret | None = Field(None, description="a key in printable ASCII")
     max_request_size_mb: Amount | None = Field(None, gt=0, description="MB of 1,048,576 bytes")
@@ -118,6 +118,8 @@ class GeneralSettings(Section):
     disconnect_drain_s: SecondsOrZero = Field(5.0, description="seconds an answer is read on after its caller left")
     speech_cache: bool = Field(False, description="true answers the same speech request from storage")
     speech_retention_days: Days = Field(7, description="days speech is kept in storage; 0 keeps none")
+    batch_retention_days: Days = Field(90, ge=1, description="days a batch is kept after its end; its files stay")
+    fine_tuning_retention_days: Days = Field(400, ge=1, description="days a fine-tuning job is kept after its end")
     budget_reserve_usd_max: Amount = Field(
         0.1,
         description="USD set aside at most for a virtual key's call that does not say how long its answer may be",

@@ -33,10 +33,15 @@ SWEEP_S = 15.0
 SWEEP_ENTRIES = 50
 AGAIN_S = 600.0
 """What could not be looked at is looked at again after so long."""
+Review = Callable[[str], Awaitable[None]]
 
 
 class Files:
-    """Everything that is kept of files. Belongs to the running event loop."""
+    """Everything that is kept of files. Belongs to the running event loop.
+
+    `reviews` look at what is due, by its kind; others that keep something for a time add theirs. Each raises
+    SpillwayError, and may be repeated.
+    """
 
     def __init__(
         self, store: FileStore, resources: ResourceFiles, deployments: Callable[[], Sequence[Deployment]]
@@ -44,6 +49,11 @@ class Files:
         self.store = store
         self.uploads = Uploads(store)
         self.copies = Copies(store, resources, deployments)
+        self.reviews: dict[str, Review] = {
+            FILE: lambda subject: self.store.review(subject, self.copies.drop_all),
+            UPLOAD: self.uploads.review,
+            COPY: self.copies.review,
+        }
 
     async def sweep(self, seconds: float = SWEEP_S) -> int:
         """Looks at what is due, for about so long; tells how much that was. With nothing due it costs one request.
@@ -72,12 +82,7 @@ class Files:
     async def _looked_at(self, entry: Entry) -> None:
         """One entry. One that fails is put off, so that it never keeps the others from being looked at."""
         agenda = self.store.agenda
-        reviews: dict[str, Callable[[str], Awaitable[None]]] = {
-            FILE: lambda subject: self.store.review(subject, self.copies.drop_all),
-            UPLOAD: self.uploads.review,
-            COPY: self.copies.review,
-        }
-        review = reviews.get(entry.kind)
+        review = self.reviews.get(entry.kind)
         try:
             if review is not None:
                 await review(entry.subject)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.errors import BadRequest, NotFound, SpillwayError, StorageFailed
+from shared.files.identity import JOB
 from shared.jobs.ending import Ending
 from shared.jobs.job import ENDED, Job
 from shared.jobs.placing import of_resource
@@ -159,6 +160,8 @@ class Driver:
     async def _close(self, job: Job) -> None:
         if job.hidden:
             await self._means.store.remove(job)
+        else:
+            await self._means.files.agenda.note(job.since + self._means.kept_s, JOB, job.id)
         await self._means.store.close_entry(job.id)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.config import Config
 from shared.errors import (
     BadRequest,
     InternalError,
@@ -15,9 +16,9 @@ from shared.errors import (
     StorageFailed,
     Unavailable,
 )
+from shared.files.files import Files
 from shared.files.identity import JOB, Owner, new_id
-from shared.files.store import FileStore
-from shared.ids import CallIds
+from shared.ids import DAY_S, CallIds
 from shared.jobs.driver import Driver, told
 from shared.jobs.hosting import Hosting
 from shared.jobs.job import BEFORE, Job
@@ -151,6 +152,18 @@ class Tuning:
         await self._hosting.run(self._means.router.every_deployment())
         return await self._driver.run()
 
+    async def review(self, job_id: str) -> None:
+        """Looks at a job whose time has come, for the sweep: it goes, or waits where it is kept for longer by now.
+        Raises StorageFailed; may be repeated."""
+        means, _ = self._there()
+        found = await means.store.load(job_id)
+        if found is None or not found[0].over:
+            return
+        if means.clock() < found[0].since + means.kept_s:
+            await means.files.agenda.note(found[0].since + means.kept_s, JOB, job_id)
+        else:
+            await means.store.remove(found[0])
+
     async def close(self) -> None:
         """Lets the storage account's connections go."""
         if self._means is not None:
@@ -196,21 +209,22 @@ class Workshop:
     """The parts of a gateway that fine-tuning is made of."""
 
     router: Router
-    files: FileStore
+    files: Files
     client: UpstreamClient
     call_ids: CallIds
     supervisor: Supervisor
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+    config: Config
 
     def tuning(self, table: Table | None, ledger: Table | None) -> Tuning:
         """Fine-tuning with the jobs of a table, charged in a ledger; None without a storage account."""
         if table is None or ledger is None:
             return Tuning(None)
-        return Tuning(
+        made = Tuning(
             Means(
                 JobStore(table),
-                self.files,
+                self.files.store,
                 AzureResources(self.client, self.call_ids.next),
                 self.router,
                 ledger,
@@ -218,9 +232,12 @@ class Workshop:
                 self.random_bytes,
                 self.supervisor,
                 self.call_ids.instance,
+                kept_s=self.config.general_settings.fine_tuning_retention_days * DAY_S,
             ),
             Hosting(table, ledger, self.clock),
         )
+        self.files.reviews[JOB] = made.review
+        return made
 
 
 def _cannot(verb: str, job: Job) -> BadRequest:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 LEASE_S = 60.0
 """Whoever holds a job and is not heard of for so long is dead."""
+KEPT_S = 400 * 86_400.0
 HEAVY_MAX = 2
 """Files of one instance that are sent or fetched at once."""
 
@@ -29,7 +30,8 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a worker has. `ledger` is the table of the ledger, `worker` its own name. Belongs to the event loop."""
+    """What a worker has. `ledger` is the table of the ledger, `worker` its own name. A job that is over is kept for
+    `kept_s`. Belongs to the event loop."""
 
     store: JobStore
     files: FileStore
@@ -42,6 +44,7 @@ class Means:
     worker: str
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     heavy: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HEAVY_MAX))
+    kept_s: float = KEPT_S
 
 
 class Work:

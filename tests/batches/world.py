@@ -113,6 +113,12 @@ class World:
         )  # fmt: skip
         return Driver(means)
 
+    def files(self) -> FileStore:
+        """The files as an instance has them that is not struck."""
+        blobs = MemoryBlobs()
+        blobs.blobs, blobs.blocks = self.blobs.blobs, self.blobs.blocks
+        return FileStore(Storage(MemoryTable(self.rows), blobs), self.supervisor, lambda: self.now, self.random_bytes)
+
     async def create(
         self, custom_ids: Sequence[str], *, split: bool = True, rounds: int = 0, chunk_bytes: int = 300
     ) -> Batch:

@@ -119,3 +119,30 @@ async def test_the_charge_counts_on_the_day_the_job_was_made() -> None:
     [entry] = charged(world)
     assert (entry.started_at, entry.ended_at > entry.started_at + 2 * DAY_S) == (job.created_at, True)
     assert entry.cost == TOKENS * 3_000_000
+
+
+async def test_a_job_is_kept_for_400_days_after_its_end() -> None:
+    world = World()
+    job = await world.create()
+    assert job is not None
+    await check(world)
+    [job] = await world.jobs()
+    tuning = Tuning(world.means())
+    world.now = job.since + 400 * DAY_S - 1
+    await tuning.review(job.id)
+    assert await world.jobs() == [job]
+    due = await world.means().files.agenda.due(world.now + 2, 100)
+    assert [one.subject for one in due if one.kind == "ftjob"] == [job.id]
+    world.now += 2
+    await tuning.review(job.id)
+    assert await world.jobs() == []
+    await tuning.review(job.id)
+
+
+async def test_a_job_that_is_not_over_is_not_removed() -> None:
+    world = World()
+    job = await world.create()
+    assert job is not None
+    world.now += 1000 * DAY_S
+    await Tuning(world.means()).review(job.id)
+    assert [one.id for one in await world.jobs()] == [job.id]
