@@ -87,6 +87,7 @@ def measured(code: str, runs: int) -> tuple[Start, Start]:
     """The first start, when nothing is compiled, and the fastest of `runs` later ones."""
     with tempfile.TemporaryDirectory() as compiled:
         environ = {**os.environ, **_ENVIRON, "PYTHONPYCACHEPREFIX": compiled}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it no run would ever be a warm one
         first = _start(code, environ)
         warm = [_start(code, environ) for _ in range(runs)]
     return first, min(warm, key=lambda one: one.wall_s)
