@@ -31,6 +31,8 @@ FLOORS = {
     "errors": 0,
     "settings": 0,
     "seal": 0,
+    "shapes": 0,
+    "sealed_ids": 0,
     "ids": 0,
     "supervisor": 0,
     "telemetry": 0,
@@ -45,6 +47,7 @@ NEIGHBOURS = {
     "config": {"errors"},
     "settings": {"errors"},
     "supervisor": {"errors"},
+    "sealed_ids": {"errors", "seal", "shapes"},
 }
 """The few imports within a floor, one way only."""
 OPEN_TO_HANDLERS = {"gateway", "operations", "errors", "hosting"}

@@ -15,7 +15,7 @@ from shared.files.copies import Copies
 from shared.files.files import Files
 from shared.files.identity import Owner
 from shared.files.stored_file import StoredFile
-from shared.operations.shapes import FILE, Shape, places, replace
+from shared.shapes import FILE, Shape, places, replace
 from shared.upstream.deployment import Deployment
 
 FILES_MAX = 50

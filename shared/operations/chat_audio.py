@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.operations.operation import Call
-from shared.operations.responses_ids import seal, unseal
-from shared.operations.shapes import ID, Shape
+from shared.operations.responses_ids import seal
 from shared.seal import Seal
+from shared.sealed_ids import unseal
+from shared.shapes import ID, Shape
 
 _REQUEST: Shape = {"messages": [{"audio": {"id": ID}}]}
 _REPLY: Shape = {"choices": [{"message": {"audio": {"id": ID}}}]}

@@ -10,9 +10,9 @@ from shared.callers.caller import Caller
 from shared.errors import Replay, SpillwayError
 from shared.operations.context import Context
 from shared.operations.reply import Reply
-from shared.operations.shapes import Shape
 from shared.operations.simulated import streamed_completion
 from shared.seal import Seal
+from shared.shapes import Shape
 from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
 from shared.usage.pictures import GPT_4O, Rule

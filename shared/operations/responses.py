@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shared import sealed_ids
 from shared.errors import BadRequest
 from shared.operations import responses_ids
 from shared.operations.attached import RESPONSE_FILES
@@ -54,7 +55,7 @@ def _parsed(incoming: Incoming, *, streams: bool) -> Call:
     previous = body.get("previous_response_id")
     if previous is not None and not isinstance(previous, str):
         raise wrong_type("previous_response_id", "a string", previous)
-    return replace(call, resource=responses_ids.unseal(body, responses_ids.REQUEST, incoming.seal))
+    return replace(call, resource=sealed_ids.unseal(body, sealed_ids.REQUEST, incoming.seal))
 
 
 def _estimate(call: Call) -> Usage:
@@ -63,7 +64,7 @@ def _estimate(call: Call) -> Usage:
 
 def seal(call: Call, payload: dict[str, Any]) -> bool:
     """Seals the ids of a response."""
-    return responses_ids.seal(call, payload, responses_ids.RESPONSE)
+    return responses_ids.seal(call, payload, sealed_ids.RESPONSE)
 
 
 def nothing(payload: Any) -> Usage:
@@ -90,7 +91,7 @@ CREATE = Proxied(
     goes_on=going_on,
     scrub=responses_ids.scrub,
     files=RESPONSE_FILES,
-    files_told=responses_ids.RESPONSE,
+    files_told=sealed_ids.RESPONSE,
 )
 COMPACT = replace(CREATE, upstream_path="responses/compact", parse=_parse_whole, translator=None, failed=None)
 INPUT_TOKENS = replace(

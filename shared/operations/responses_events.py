@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 
+from shared import sealed_ids
 from shared.errors import SpillwayError, StreamBroken
 from shared.operations import responses_ids
 from shared.operations.operation import Call
-from shared.operations.shapes import replace
 from shared.operations.typed_events import TypedEvents
+from shared.shapes import replace
 from shared.upstream.answers import error_in_stream
 from shared.upstream.sse import with_data
 from shared.usage.usage import Usage, response_usage
@@ -52,7 +53,7 @@ class ResponseEvents(TypedEvents):
     def _forwarded(self, event: bytes, payload: dict[str, Any]) -> bytes:
         if self.goes_on is None:
             self.goes_on = going_on(self._call, payload.get("response"))
-        if not replace(payload, responses_ids.EVENT, self._seal) and self.failure is None:
+        if not replace(payload, sealed_ids.EVENT, self._seal) and self.failure is None:
             return event
         try:
             return with_data(event, orjson.dumps(payload))

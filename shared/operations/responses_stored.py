@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from shared import sealed_ids
 from shared.errors import PERHAPS_DONE, BadRequest, Replay
 from shared.operations import responses, responses_ids
 from shared.operations.operation import FREE, Call, Incoming, Proxied, Query
@@ -49,12 +50,12 @@ def _parse_retrieve(incoming: Incoming) -> Call:
 def _parse_items(incoming: Incoming) -> Call:
     call = _parse(incoming, _OF_ITEMS)
     query: dict[str, Any] = dict(call.query)
-    resource = responses_ids.unseal(query, responses_ids.QUERY, incoming.seal)
+    resource = sealed_ids.unseal(query, sealed_ids.QUERY, incoming.seal)
     if resource not in (None, call.resource):
         raise BadRequest(
             "The item is none of this response's: it belongs to another resource.", param="after", code="invalid_value"
         )
-    opened: Query = tuple((key, query[key] if key in responses_ids.QUERY else value) for key, value in call.query)
+    opened: Query = tuple((key, query[key] if key in sealed_ids.QUERY else value) for key, value in call.query)
     return replace(call, query=opened)
 
 
@@ -63,7 +64,7 @@ def _no_body(call: Call, deployment: Deployment) -> bytes:
 
 
 def _seal_items(call: Call, payload: dict[str, Any]) -> bool:
-    return responses_ids.seal(call, payload, responses_ids.ITEMS)
+    return responses_ids.seal(call, payload, sealed_ids.ITEMS)
 
 
 def _free(call: Call) -> Usage:
@@ -91,7 +92,7 @@ def _stored(method: str, path: str, parse: Callable[[Incoming], Call], *replay: 
         catalog=responses.CATALOG,
         seal=responses.seal,
         scrub=responses_ids.scrub,
-        files_told=responses_ids.RESPONSE,
+        files_told=sealed_ids.RESPONSE,
     )
 
 
@@ -103,5 +104,5 @@ CANCEL = _stored("POST", "responses/{id}/cancel", _parse, *AGAIN)
 INPUT_ITEMS = replace(
     _stored("GET", "responses/{id}/input_items", _parse_items, *AGAIN),
     seal=_seal_items,
-    files_told=responses_ids.ITEMS,
+    files_told=sealed_ids.ITEMS,
 )

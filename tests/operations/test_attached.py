@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared import sealed_ids
 from shared.errors import BadRequest, NotFound
 from shared.operations import responses_ids
 from shared.operations.attached import CHAT_FILES, FILES_MAX, RESPONSE_FILES, attached, learn
@@ -96,8 +97,8 @@ async def test_a_reply_names_files_as_the_caller_does(world: World) -> None:
         "output": [{"type": "message", "content": [{"type": "output_text", "annotations": [citation, inside]}]}],
         "tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": [upstream_id]}}],
     }
-    await learn(other.copies, responses_ids.RESPONSE, resource, payload)
-    assert responses_ids.seal(call, payload, responses_ids.RESPONSE)
+    await learn(other.copies, sealed_ids.RESPONSE, resource, payload)
+    assert responses_ids.seal(call, payload, sealed_ids.RESPONSE)
     annotations = payload["output"][0]["content"][0]["annotations"]
     assert [one["file_id"] for one in annotations] == [file.id, "cfile_1"]
     assert payload["tools"][0]["container"]["file_ids"] == [file.id]
@@ -105,7 +106,5 @@ async def test_a_reply_names_files_as_the_caller_does(world: World) -> None:
 
 async def test_a_reply_is_not_held_up_by_a_storage_outage(world: World) -> None:
     world.fail_at(1, "before")
-    await learn(
-        world.files.copies, responses_ids.ITEMS, EAST.resource_tag, {"data": [{"content": parts("assistant-1")}]}
-    )
+    await learn(world.files.copies, sealed_ids.ITEMS, EAST.resource_tag, {"data": [{"content": parts("assistant-1")}]})
     assert world.mend()

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from shared.callers.caller import MASTER
 from shared.errors import BadRequest, NotFound
 from shared.operations.operation import Call
-from shared.operations.responses_ids import EVENT, ITEMS, QUERY, REQUEST, RESPONSE, scrub, seal, unseal
-from shared.operations.shapes import Mark, Shape, places
+from shared.operations.responses_ids import scrub, seal
 from shared.seal import Seal, Sealer, tag
+from shared.sealed_ids import EVENT, ITEMS, QUERY, REQUEST, RESPONSE, unseal
+from shared.shapes import Mark, Shape, places
 
 EAST, WEST = tag("res_east"), tag("res_west")
 SEALER = Sealer(["secret"])
