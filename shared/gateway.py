@@ -159,9 +159,8 @@ class Gateway:
             self._release,
         )
         self.doctor = Doctor(plan, self._pairs, self.upstream, self.supervisor, self.call_ids.next, clock)
-        self.batches = wired.batches(
-            table(wired.TABLE), self.books.ledger, self.files, self.router, self.upstream, self.call_ids, config
-        )
+        links = self.files, self.router, self.upstream, self.call_ids, self.sealer
+        self.batches = wired.batches(table(wired.TABLE), self.books.ledger, *links, config)
         parts = self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor, self.batches, self.tuning
         self._parts = Parts(self.router, self.health, *parts)
         self._under_way: int = 0

@@ -84,12 +84,12 @@ def scrub(text: str, seal: Seal, resource: bytes) -> str:
     return _IN_TEXT.sub(lambda found: seal.id(found[0], resource), text)
 
 
-def bound(body: Any, shape: Shape, sealer: Sealer) -> str | None:
+def bound(body: Any, shape: Shape) -> str | None:
     """The path of the first thing in `body` that lives at one resource or is a file; None when any may be asked."""
     for place in places(body, shape):
         holder, key, mark, param = place
         text: str = holder[key]
-        if mark is FILE or (sealer.is_wrapped(text) if mark is CONTENT else _must_be_ours(place, text)):
+        if mark is FILE or (Sealer.is_wrapped(text) if mark is CONTENT else _must_be_ours(place, text)):
             return param
     return None
 
@@ -122,7 +122,7 @@ def _opened(body: Any, shape: Shape, seal: Seal) -> Iterator[tuple[Any, Any, Sea
             continue  # a file is no resource's: shared.operations.attached
         if mark is CONTENT:
             opened = seal.open_content(text)
-            if opened is None and seal.sealer.is_wrapped(text):
+            if opened is None and Sealer.is_wrapped(text):
                 raise BadRequest(
                     f"The encrypted content of `{param}` could not be verified.",
                     param=param,

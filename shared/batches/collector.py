@@ -9,14 +9,16 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from shared.batches import machine, sending, watching
+from shared.batches.blocks import block_of, file_of
 from shared.batches.document import Batch, Shard, upstream_name
 from shared.batches.lines import RESULT_BYTES_MAX, Asked, LineTooLong, custom_id_of, lines_of
 from shared.batches.reading import Charged, Piece, Reader, Requests, Results
+from shared.batches.results import Ids
 from shared.batches.seen import Seen, quota_of
 from shared.batches.work import Means, Work
 from shared.catalog.price import UNPRICED
 from shared.errors import NotFound, SpillwayError, StorageFailed
-from shared.files.stored_file import StoredFile
+from shared.seal import Seal, tag
 from shared.spend import outside
 from shared.spend.pricing import Charge, charge
 from shared.upstream.deployment import Deployment
@@ -102,7 +104,11 @@ class Collector:
         asked = await means.store.asked(work.batch.name, shard.asked) if shard.asked else []
         deployment = means.fleet.known(work.batch.model, shard.deployment)
         reader = Reader(
-            work.batch, Requests.of(asked), _charged(deployment), (deployment and deployment.base_model) or ""
+            work.batch,
+            Requests.of(asked),
+            _charged(deployment),
+            Ids(Seal(means.sealer, tag(work.batch.owner)), b"" if deployment is None else deployment.resource_tag),
+            (deployment and deployment.base_model) or "",
         )
         while means.clock() < until:
             mark = work.batch.shard(key).mark
@@ -157,9 +163,9 @@ class Collector:
         blobs = means.files.storage.blobs
         writes = []
         if piece.output:
-            writes.append(blobs.stage(batch.output_id, _block(shard, shard.output_blocks), piece.output))
+            writes.append(blobs.stage(batch.output_id, block_of(shard, shard.output_blocks), piece.output))
         if piece.error:
-            writes.append(blobs.stage(batch.error_id, _block(shard, shard.error_blocks), piece.error))
+            writes.append(blobs.stage(batch.error_id, block_of(shard, shard.error_blocks), piece.error))
         if piece.entries:
             ledger_name = f"{shard.day}_{batch.name}-{shard.key}"
             writes.append(outside.add_lines(means.ledger, ledger_name, shard.chunks, piece.entries))
@@ -224,7 +230,7 @@ class Collector:
         if "finalizing_at" not in work.batch.times:
             await work.save(batch)
         for kind in ("output", "error"):
-            file, blocks = _results(work.batch, kind)
+            file, blocks = file_of(work.batch, kind)
             if blocks:
                 await means.files.commit(file, blocks)
                 await means.files.publish(file)
@@ -262,34 +268,6 @@ class Collector:
                 await means.resources.delete(deployment, file)
         unknown = [one for one in recent if one.name == name and one.job not in known and one.status != "failed"]
         return [(deployment.id, deployment.label, one) for one in unknown]
-
-
-def _block(shard: Shard, number: int) -> str:
-    """The id of a block of results: all of one length, in the order of the lines."""
-    return f"{shard.first:08d}{shard.round:02d}{number:06d}"
-
-
-def _results(batch: Batch, kind: str) -> tuple[StoredFile, list[str]]:
-    """A file of results and its blocks, in the order of the shards."""
-    shards = sorted((one for one in batch.shards if not one.stray), key=lambda one: (one.first, one.round))
-    blocks: list[str] = []
-    size = 0
-    for shard in shards:
-        count = shard.output_blocks if kind == "output" else shard.error_blocks
-        size += shard.output_bytes if kind == "output" else shard.error_bytes
-        blocks += [_block(shard, number) for number in range(count)]
-    made = int(batch.times["finalizing_at"])
-    file = StoredFile(
-        id=batch.output_id if kind == "output" else batch.error_id,
-        owner=batch.owner,
-        filename=f"{batch.id}_{kind}.jsonl",
-        purpose="batch_output",
-        bytes_count=size,
-        created_at=made,
-        expires_at=None if batch.output_expires_s is None else made + batch.output_expires_s,
-        content_type="application/jsonl",
-    )
-    return file, blocks
 
 
 def _charged(deployment: Deployment | None) -> Charged:

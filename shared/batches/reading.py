@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from shared.batches.document import Batch, Mark, Shard
 from shared.batches.lines import Asked, kind_of
 from shared.batches.machine import NO_RESULT
-from shared.batches.results import EXPIRED, Result, result_of, told, without
+from shared.batches.results import EXPIRED, Ids, Result, result_of, told, without
 from shared.batches.store import Picked
 from shared.spend.entry import Entry, Status, usage_fields
 from shared.spend.pricing import Charge
@@ -74,7 +74,7 @@ class Results:
         elif not shard.stray:
             self._expired += result.expired
             into = self._outputs if result.completed else self._errors
-            into.append((number, told(result, batch.id, number, batch.model)))
+            into.append((number, told(result, batch.id, number, batch.model, self._reader.ids)))
 
     def end(self, at: int) -> Piece:
         """The piece, with which the file is read up to `at`."""
@@ -84,11 +84,12 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the results of one shard of a batch. `base_model` is that of its deployment."""
+    """Reads the results of one shard: `ids` seal what its resource made, `base_model` is that of its deployment."""
 
     batch: Batch
     requests: Requests
     charged: Charged
+    ids: Ids
     base_model: str = ""
 
     def rest(self, shard: Shard, asked: Iterable[tuple[int, Asked]], at: int, line: int) -> Piece:

@@ -9,6 +9,10 @@ from typing import Any
 
 import orjson
 
+from shared import sealed_ids
+from shared.seal import Seal
+from shared.sealed_ids import RESPONSE, sealing
+from shared.shapes import replace
 from shared.upstream.answers import scrub
 from shared.usage.usage import Usage, chat_usage, response_usage
 
@@ -79,16 +83,35 @@ def result_of(line: bytes, kind: str) -> Result | None:
     )
 
 
-def told(result: Result, batch: str, line: int, model: str) -> bytes:
-    """The line for the caller: Azure's answer as it is, under the name of the model that was asked for."""
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """How ids in the results of one resource (its tag) become those of their owner."""
+
+    seal: Seal
+    resource: bytes
+
+    def put(self, body: Any) -> None:
+        """Seals the ids of a response, in place."""
+        replace(body, RESPONSE, sealing(self.seal, self.resource, lambda _: None))
+
+    def scrub(self, text: str) -> str:
+        """An error's words without the resource's own ids."""
+        return sealed_ids.scrub(text, self.seal, self.resource)
+
+
+def told(result: Result, batch: str, line: int, model: str, ids: Ids) -> bytes:
+    """The line for the caller: Azure's answer as it is, under the name of the model that was asked for, with ids that
+    `/v1/responses/{id}` takes."""
     response = result.response
     if response is not None:
         body = response.get("body")
         if isinstance(body, dict) and "model" in body:
             body["model"] = model
+        if isinstance(body, dict) and body.get("object") == "response":
+            ids.put(body)
         error = body.get("error") if isinstance(body, dict) else None
         if isinstance(error, dict) and isinstance(error.get("message"), str):
-            error["message"] = scrub(error["message"])
+            error["message"] = ids.scrub(scrub(error["message"]))
     shown = {"id": id_of(batch, line), "custom_id": result.custom_id, "response": response, "error": result.error}
     return orjson.dumps(shown) + b"\n"
 

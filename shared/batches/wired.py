@@ -14,6 +14,7 @@ from shared.files.files import Files
 from shared.files.identity import BATCH
 from shared.ids import DAY_S, CallIds
 from shared.routing.router import Router
+from shared.seal import Sealer
 from shared.storage.tables import Table
 from shared.upstream.client import UpstreamClient
 
@@ -25,6 +26,7 @@ def batches(
     router: Router,
     client: UpstreamClient,
     ids: CallIds,
+    sealer: Sealer,
     config: Config,
 ) -> Batches:
     """The batches of a table, whose lines are entered in another; without these they are refused."""
@@ -36,6 +38,7 @@ def batches(
         resources=AzureResources(client, ids.next),
         fleet=RouterFleet(router),
         ledger=ledger,
+        sealer=sealer,
         clock=files.store.clock,
         random_bytes=files.store.random_bytes,
         supervisor=files.store.supervisor,

@@ -12,6 +12,7 @@ from shared.batches.machine import LEASE_S, held, settled
 from shared.batches.store import BatchStore
 from shared.batches.upstream import Resources
 from shared.files.store import FileStore
+from shared.seal import Sealer
 from shared.storage.tables import Table
 from shared.supervisor import Supervisor, renewing
 from shared.upstream.deployment import Deployment
@@ -41,14 +42,16 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a worker has. `ledger` is the table of the ledger, `worker` its own name. `quotas` are those that it has
-    kept, and when. A batch that is over is kept for `kept_s`. Belongs to the event loop."""
+    """What a worker has. `ledger` is the table of the ledger, `sealer` seals ids in results, `worker` is its own
+    name. `quotas` are those that it has kept, and when. A batch that is over is kept for `kept_s`. Belongs to the
+    event loop."""
 
     store: BatchStore
     files: FileStore
     resources: Resources
     fleet: Fleet
     ledger: Table
+    sealer: Sealer
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     supervisor: Supervisor

@@ -25,6 +25,8 @@ from shared.catalog.price import UNPRICED, Price
 from shared.config.pricing import PICO
 from shared.errors import BadRequest, quoted
 from shared.files.lines import LINE_BYTES_MAX, Lines, LineSplitter, LineTooLong
+from shared.sealed_ids import REQUEST, bound
+from shared.shapes import FILE, ID, Shape
 from shared.usage.estimate import chat_prompt_tokens, inputs_tokens, response_prompt_tokens
 
 LINES_MAX = 1_000_000
@@ -42,6 +44,12 @@ URLS: Mapping[str, Callable[[dict[str, Any]], int]] = {
 }
 """What a batch's lines may ask for, as OpenAI writes it, and how their prompts are estimated."""
 _NO_OUTPUT = frozenset({"/v1/embeddings"})
+_BOUND: Mapping[str, Shape] = {
+    "/v1/chat/completions": {"messages": [{"content": [{"file": {"file_id": FILE}}], "audio": {"id": ID}}]},
+    "/v1/embeddings": {},
+    "/v1/responses": REQUEST,
+}
+"""Where a line may name what only one resource has. A batch runs wherever there is room, so its lines may not."""
 _MAXIMA = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
@@ -132,6 +140,10 @@ class Checked:
             return
         self._model(number, body.get("model"))
         if url is not None:
+            path = bound(body, _BOUND[url])
+            if path is not None:
+                wrong = f"a batch runs at any resource, so its lines cannot name a file or an earlier answer (`{path}`)"
+                self._say("invalid_request", wrong, number, f"body.{path}")
             self._count(url, body)
 
     def end(self) -> None:

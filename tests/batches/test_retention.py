@@ -16,7 +16,7 @@ from shared.ids import CallIds
 from shared.routing.router import Router
 from shared.upstream.client import UpstreamClient
 from shared.upstream.transport import create_transport
-from tests.batches.world import ANN, CONFIG, NOW, Strike, World, deployments, names
+from tests.batches.world import ANN, CONFIG, NOW, SEALER, Strike, World, deployments, names
 from tests.files.resources import Resources
 from tests.files.world import BEN
 from tests.memory_table import MemoryTable
@@ -32,7 +32,7 @@ def everything(world: World, settings: str = "") -> tuple[Batches, Files]:
     router = Router(parsed, lambda match: pytest.fail("nothing is sent"), lambda: world.now, lambda: 0.5)
     client = UpstreamClient(create_transport(1), lambda: create_transport(1))
     ids = CallIds("i", lambda: world.now)
-    return wired.batches(table, ledger, files, router, client, ids, parsed), files
+    return wired.batches(table, ledger, files, router, client, ids, SEALER, parsed), files
 
 
 async def finished(world: World) -> Batch:

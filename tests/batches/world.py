@@ -18,6 +18,7 @@ from shared.batches.store import BatchStore
 from shared.batches.work import Lost, Means
 from shared.files.identity import BATCH, FILE, Owner, new_id
 from shared.files.store import FileStore, Storage
+from shared.seal import Sealer
 from shared.spend.entry import Entry, fold
 from shared.spend.records import entries_of
 from shared.supervisor import Supervisor
@@ -30,6 +31,7 @@ from tests.memory_table import MemoryTable, Rows
 
 NOW = 1_800_000_000.0
 ANN = Owner("ann")
+SEALER = Sealer(["secret"])
 CONFIG = """
 model_list:
 """ + "".join(
@@ -108,8 +110,8 @@ class World:
         files = FileStore(Storage(files_table, blobs), self.supervisor, lambda: self.now, self.random_bytes)
         means = Means(
             store=BatchStore(table), files=files, resources=self.azure.client(hit, hit), fleet=self.fleet,
-            ledger=MemoryTable(self.ledger_rows, hit, hit), clock=lambda: self.now, random_bytes=self.random_bytes,
-            supervisor=self.supervisor, worker=f"w{next(self._names)}",
+            ledger=MemoryTable(self.ledger_rows, hit, hit), sealer=SEALER, clock=lambda: self.now,
+            random_bytes=self.random_bytes, supervisor=self.supervisor, worker=f"w{next(self._names)}",
         )  # fmt: skip
         return Driver(means)
 

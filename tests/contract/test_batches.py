@@ -492,9 +492,26 @@ def test_lines_of_responses_are_served(run: Running) -> None:
     data = b"".join(line(f"task-{number}", url="/v1/responses") for number in range(3))
     shown = ended(run, create(run, upload(run, data), endpoint="/v1/responses").json()["id"])
     assert shown["status"] == "completed"
-    found = results(run, shown["output_file_id"])
-    assert {one["response"]["body"]["object"] for one in found} == {"response"}
-    assert {one["response"]["body"]["model"] for one in found} == {MODEL}
+    found = [one["response"]["body"] for one in results(run, shown["output_file_id"])]
+    assert {one["object"] for one in found} == {"response"}
+    assert {one["model"] for one in found} == {MODEL}
+    for body in found:
+        again = run.http.get(f"/v1/responses/{body['id']}")
+        assert (again.status_code, again.json()["output"]) == (200, body["output"])
+
+
+def test_lines_that_name_an_earlier_answer_are_refused_with_their_numbers(run: Running) -> None:
+    requests = [orjson.loads(line(f"task-{number}", url="/v1/responses")) for number in range(3)]
+    requests[1]["body"]["previous_response_id"] = "resp_" + "0" * 48
+    requests[2]["body"]["input"] = [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]
+    data = b"".join(orjson.dumps(one) + b"\n" for one in requests)
+    refused = run.http.post("/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", data)})
+    assert refused.status_code == 400
+    told = refused.json()["error"]["innererror"]["data"]
+    assert [(one["line"], one["param"]) for one in told] == [
+        (2, "body.previous_response_id"),
+        (3, "body.input[0].content[0].file_id"),
+    ]
 
 
 def test_the_model_may_be_said_with_the_batch(run: Running) -> None:
