@@ -7,10 +7,12 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
 import click
+import orjson
 import uvloop
 
 from devtools.bench.processes import LOAD_CORE, gateway, pin, simulator
@@ -19,6 +21,7 @@ from devtools.storage import storage
 
 _HEADERS = {"authorization": "Bearer sk-bench"}
 LATE_S_MAX = 1.0
+WORDS_MAX = 3
 SIZES = {"gpt-4o": 1, "gpt-4o-mini": 2, "gpt-4.1": 4}
 
 
@@ -45,10 +48,12 @@ def main(instances: int, seconds: int, rpm: int, percent: tuple[int, ...]) -> No
                 )
             pin(LOAD_CORE)
             calls_per_s = sum(limits.values()) / 60 * share / 100
-            answers, late_s = uvloop.run(_load(urls, calls_per_s, seconds))
+            answers, words, late_s = uvloop.run(_load(urls, calls_per_s, seconds))
             sent = Counter((one["path"].split("/deployments/")[1].split("/")[0]) for one in control.requests())
             served = Counter(one["deployment"] for one in control.bill())
         _tell(share, seconds, limits, answers, served, sent)
+        for said, count in words.most_common(WORDS_MAX):
+            print(f"  {count} x {said}")
         if late_s > LATE_S_MAX:
             print(f"  the load came {late_s:.1f} s late: this machine is too busy for it, and no figure holds")
 
@@ -73,16 +78,19 @@ def _tell(
         print(f"  {name:11} {100 * served[name] / max(1, total):5.1f} % of what was served; its share is {fair:.1f} %")
 
 
-async def _load(urls: list[str], calls_per_s: float, seconds: int) -> tuple[Counter[int], float]:
-    """The statuses of all answers, and by how many seconds the last call was late."""
-    answers: Counter[int] = Counter()
+async def _load(urls: list[str], calls_per_s: float, seconds: int) -> tuple[Counter[int], Counter[str], float]:
+    """The statuses of all answers, the words of those that were refused, and by how many seconds the last call was
+    late."""
+    answers, words = Counter[int](), Counter[str]()
     body = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 10}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=_HEADERS) as session:
 
         async def call(url: str) -> None:
             async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
-                await answer.read()
+                said = await answer.read()
                 answers[answer.status] += 1
+                if answer.status != HTTPStatus.OK:
+                    words[orjson.loads(said)["error"]["message"]] += 1
 
         tasks = [asyncio.create_task(call(url)) for url in urls]  # every instance is awake and knows the others
         await asyncio.gather(*tasks)
@@ -95,7 +103,7 @@ async def _load(urls: list[str], calls_per_s: float, seconds: int) -> tuple[Coun
             number += 1
         late_s = time.monotonic() - started - at
         await asyncio.gather(*tasks)
-    return answers, late_s
+    return answers, words, late_s
 
 
 def _config(sim: str, limits: dict[str, int]) -> str:

@@ -77,8 +77,7 @@ class View:
                 continue
             wanted = self._fill(id, state, now)
             share = 1 / (1 + len(present)) if blind else share_of(state.wanted.used, wanted, len(present))
-            state.grant = _blind_grant(state, share, random) if blind else _grant(state, share, now, next_s, random)
-            state.grant.until = now + next_s
+            state.grant = _Dealer(share, next_s, random, blind)(state, now)
 
     def _fill(self, id: str, state: DeploymentState, now: float) -> list[int]:
         """The sum of the others' figures, each as much older as it was seen before now; what each of those that are
@@ -111,6 +110,26 @@ class View:
         state.all.fill(now, state.own, tokens, requests)
         state.peers_tokens_per_s = sum(tokens[1 : RATE_S + 1]) / RATE_S
         return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Dealer:
+    """Deals an instance its share of what remains at one deployment, `lasts_s` seconds at a time. `blind`: of the whole
+    limit, where the others cannot be read."""
+
+    share: float
+    lasts_s: float
+    random: Callable[[], float]
+    blind: bool
+
+    def __call__(self, state: DeploymentState, now: float) -> Grant:
+        if self.blind:
+            grant = _blind_grant(state, self.share, self.random)
+        else:
+            grant = _grant(state, self.share, now, self.lasts_s, self.random)
+        grant.until = now + self.lasts_s
+        grant.renew = self
+        return grant
 
 
 def share_of(own: int, wanted: Sequence[int], others: int) -> float:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from shared.routing.estimates import Estimates
 from shared.routing.limits import Grant, Limits, Refused
 from shared.routing.remaining import Remaining
-from shared.routing.windows import BURST_S, MINUTE_S, TICKS, Window, Windows, burst_limit
+from shared.routing.windows import BURST_S, MINUTE_S, TICKS, Window, Windows, burst_limit, free_at
 from shared.upstream.ratelimit import Told
 
 DRAIN_S = 60.0
@@ -122,7 +122,9 @@ class DeploymentState:
         if parallel is not None and self.in_flight + self.peers_in_flight >= parallel:
             return False
         grant = self.grant
-        if grant.minute < 1 or grant.burst < 1 or (tokens > grant.tokens and used):
+        if (grant.minute < 1 or grant.burst < 1 or (tokens > grant.tokens and used)) and not (
+            now >= grant.renewable_at and self._granted_anew(now).admits(tokens, used)
+        ):
             return False
         return now >= self.remaining.until or self._told_refusal(now, tokens) is None
 
@@ -142,17 +144,17 @@ class DeploymentState:
         windows, grant = self.all, self.grant
         used = windows.tokens.used
         if self.tpm is not None and used + tokens > self.tpm and (tokens <= self.tpm or used or self.in_flight):
-            until = _until(windows.tokens, now, max(0, self.tpm - tokens))
+            until = free_at(windows.tokens, now, max(0, self.tpm - tokens))
             yield Refused("tokens per minute", until if used else now + UNDER_WAY_S)
         if self.rpm is not None and windows.minute.used >= self.rpm:
-            yield Refused("requests per minute", _until(windows.minute, now, self.rpm - 1))
+            yield Refused("requests per minute", free_at(windows.minute, now, self.rpm - 1))
         if self.rpm is not None and windows.burst.used >= self.burst:
-            yield Refused("requests per ten seconds", _until(windows.burst, now, self.burst - 1, TICKS))
+            yield Refused("requests per ten seconds", free_at(windows.burst, now, self.burst - 1, TICKS))
         parallel = self.configured.parallel
         if parallel is not None and self.in_flight + self.peers_in_flight >= parallel:
             yield Refused("parallel requests", now + UNDER_WAY_S)
-        if grant.minute < 1 or grant.burst < 1 or (tokens > grant.tokens and used):
-            yield Refused("this instance's share", max(grant.until, now))
+        if not grant.admits(tokens, used):
+            yield Refused("this instance's share", grant.until if now < grant.until else grant.renewable_at)
         told = self._told_refusal(now, tokens)
         if told is not None:
             yield told
@@ -244,6 +246,12 @@ class DeploymentState:
             return Refused("requests that Azure says remain", self.remaining.requests_until)
         return None
 
+    def _granted_anew(self, now: float) -> Grant:
+        """A grant whose time is over is dealt once more from what is known: the read behind the next one is late."""
+        if self.grant.renew is not None:
+            self.grant = self.grant.renew(self, now)
+        return self.grant
+
     def _block(self) -> None:
         self._blocked_until = max(self.throttled_until, self.peers_throttled_until, self._full_until)
 
@@ -255,11 +263,6 @@ class DeploymentState:
         if told.limit_requests is not None:
             self.rpm = told.limit_requests if limits.rpm is None else min(limits.rpm, told.limit_requests)
             self.burst = burst_limit(self.rpm)
-
-
-def _until(window: Window, now: float, used_max: int, ticks: int = 1) -> float:
-    """When no more than `used_max` is in the window any more."""
-    return (int(now * ticks) + window.slots_until(used_max)) / ticks
 
 
 @dataclass(slots=True)

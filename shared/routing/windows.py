@@ -149,3 +149,8 @@ def _spread(amount: int, slots: int) -> list[int]:
 def burst_limit(rpm: int) -> int:
     """Requests in ten seconds at `rpm` requests a minute."""
     return max(-(-rpm // (MINUTE_S // BURST_S)), BURST_MIN)
+
+
+def free_at(window: Window, now: float, used_max: int, ticks: int = 1) -> float:
+    """When no more than `used_max` is in a window any more that counts so many slots a second."""
+    return (int(now * ticks) + window.slots_until(used_max)) / ticks

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.routing.figures import AGES, Figures, lanes
-from shared.routing.limits import Limits
+from shared.routing.limits import LATE_S, Limits
 from shared.routing.sharing import PRESENT_S, Peer, View, share_of
 from shared.routing.state import DeploymentState
 
@@ -99,3 +99,39 @@ def test_no_word_of_another_stops_this_one_for_more_than_a_minute() -> None:
 def test_blind_an_equal_part_of_the_limit_is_granted_whatever_was_wanted() -> None:
     seen = Peer(NOW, {"d": figures({0: 10}, wanted=1000)})
     assert applied(seen, now=NOW + 300, blind=True, own=40).grant.tokens == 300 - 40
+
+
+def test_a_grant_is_used_up_until_the_next_read_and_dealt_anew_when_that_is_late() -> None:
+    state = applied(Peer(NOW, {"d": figures({0: 60})}))
+    granted = int(state.grant.tokens)
+    assert 0 < granted < 600 - 60
+    for _ in range(granted // 10):
+        state.reserve(NOW, 10)
+    for now, until in ((NOW + 0.5, NOW + 1), (NOW + 1.2, NOW + 1 + LATE_S)):
+        refused = state.refusal(now, 10)
+        assert refused is not None
+        assert (refused.why, refused.until) == ("this instance's share", until)
+    assert state.refusal(NOW + 1 + LATE_S, 10) is None
+    assert 0 < state.grant.tokens <= (600 - 60 - granted) / 2 + 1
+
+
+def test_what_is_dealt_anew_without_a_read_is_a_share_of_what_is_left_each_time() -> None:
+    state = applied(Peer(NOW, {"d": figures({0: 60})}))
+    now, sent = NOW, 0
+    for _ in range(10):
+        while state.has_room(now, int(now * 10), 10):
+            state.reserve(now, 10)
+            sent += 10
+        now += 1 + LATE_S
+    assert 500 < sent <= 600 - 60
+
+
+def test_blind_a_late_read_grants_no_more_than_an_equal_part() -> None:
+    state = applied(Peer(NOW, {"d": figures({0: 60})}), blind=True)
+    now, sent = NOW, 0
+    for _ in range(10):
+        while state.has_room(now, int(now * 10), 10):
+            state.reserve(now, 10)
+            sent += 10
+        now += 1 + LATE_S
+    assert sent == 300
