@@ -33,6 +33,8 @@ FAULTS = (
     {"probability": 0.01, "cut_after_bytes": 700},
 )
 """A twentieth of all requests fails, in every way: refused, failed, reset before and after the model ran, cut."""
+UNSEEN = "no byte of an answer had reached the client"
+BUFFERED = "the answer said that its record waited for storage"
 FRAIL = {"probability": 0.5, "resource": "sweden", "status": 500}
 
 
@@ -95,8 +97,7 @@ def killed(
         entries = asyncio.run(listed(connection))
         bill = control.bill()
         calls_billed = {str(line["client_request_id"]).rpartition(".")[0] for line in bill}
-        excused = dict.fromkeys(calls_billed - seen.answered, "its client had seen nothing")
-        excused |= dict.fromkeys(seen.buffered, "its answer said that it was buffered")
+        excused = dict.fromkeys(seen.buffered, BUFFERED) | dict.fromkeys(calls_billed - seen.answered, UNSEEN)
         audit = compared(bill, entries, may_lack=excused if mode == "before_reply" else None)
         audit.wrong += disagreement(sums, entries)
         return Result(seen, audit, seconds, len(kills))

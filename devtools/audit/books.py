@@ -71,7 +71,8 @@ def cost_of(line: Line) -> int:
 
 @dataclass(slots=True)
 class Audit:
-    """What comparing found. `wrong` says in words what must not be; everything else is told as figures."""
+    """What comparing found. `wrong` says in words what must not be; everything else is told as figures. `unrecorded`
+    has the attempts that were billed and not entered where that may be, by the reason."""
 
     lines: int = 0
     entries: int = 0
@@ -82,7 +83,7 @@ class Audit:
     estimated_cost: int = 0
     estimated_billed: int = 0
     unknown_billed: int = 0
-    unrecorded: int = 0
+    unrecorded: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
     def told(self) -> str:
@@ -95,7 +96,7 @@ class Audit:
                 f"  {self.estimated} were estimated: {self.estimated_cost / _USD:.6f} USD in the ledger, "
                 f"{self.estimated_billed / _USD:.6f} USD in the bill",
                 f"  {unknown} are unknown, {self.unknown_billed} of them billed",
-                f"  {self.unrecorded} were billed and not entered, as nobody had seen an answer",
+                *(f"  {count} were billed and not entered: {why}" for why, count in sorted(self.unrecorded.items())),
                 f"  {len(self.wrong)} disagreements",
                 *(f"    {one}" for one in self.wrong[:20]),
             )
@@ -116,8 +117,8 @@ def compared(bill: Sequence[Line], listed: Sequence[Entry], *, may_lack: Mapping
         entry = entries.get(entry_id)
         if len(lines) > 1:
             audit.wrong.append(f"{entry_id}: sent more than once")
-        elif entry is None and may_lack is not None and entry_id.rpartition(".")[0] in may_lack:
-            audit.unrecorded += 1
+        elif entry is None and may_lack is not None and (why := may_lack.get(entry_id.rpartition(".")[0])):
+            audit.unrecorded[why] += 1
         elif entry is None:
             audit.wrong.append(f"{entry_id}: billed ({_about(lines[0])}) and not entered")
         else:

@@ -19,8 +19,9 @@ TIMEOUT_S = 60.0
 
 @dataclass(slots=True)
 class Seen:
-    """What the clients saw. `answered` are the ids of calls whose first byte reached their client, `statuses` those of
-    the calls whose client stayed; 0 stands for a connection that broke. `buffered` are calls whose answer said so."""
+    """What the clients saw. `answered` are the ids of calls of whose answer a byte, and be it of its head, reached
+    their client, `statuses` those of the calls whose client stayed; 0 stands for a connection that broke. `buffered`
+    are calls whose answer said so."""
 
     answered: set[str] = field(default_factory=set)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -81,11 +82,9 @@ async def _ask(session: aiohttp.ClientSession, call: Asked, url: str, seen: Seen
                     seen.buffered.add(answer.headers["x-spillway-call-id"])
                 if call.streams and leaves_s is not None:
                     patience.reschedule(asyncio.get_running_loop().time() + leaves_s)
-                first = True
+                seen.answered.add(answer.headers["x-spillway-call-id"])
                 async for _ in answer.content.iter_any():
-                    if first:
-                        first = False
-                        seen.answered.add(answer.headers["x-spillway-call-id"])
+                    pass
                 seen.statuses[answer.status] += 1
     except TimeoutError:
         seen.left += 1

@@ -20,6 +20,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "routing": ("devtools.bench.routing", {"percent": (90, 150)}),
     "reports": ("devtools.bench.reports", {}),
     "budgets": ("devtools.bench.budgets", {}),
+    "ledger": ("devtools.bench.ledger", {}),
     "audit": ("devtools.bench.audit", {}),
 }
 """Each bench: the module whose `main` it is, and what it is called with when all are run, in this order."""

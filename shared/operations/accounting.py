@@ -13,13 +13,13 @@ Budgets hang on here too: a Purse is asked for what an attempt may cost at most,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol
 
 from shared.catalog.price import Price
 from shared.config.pricing import PICO
 from shared.errors import PERHAPS_DONE, ContentFiltered, Replay, SpillwayError
-from shared.spend.entry import Entry, Settlement, closed, usage_fields
+from shared.spend.entry import Entry, Settlement, changed, closed, usage_fields
 from shared.spend.ledger import HEADER, Handle, Ledger
 from shared.spend.pricing import charge, usd
 from shared.telemetry import CallRecord
@@ -103,7 +103,7 @@ class Account:
                 await self._purse.reserve(entry_id, greatest, probable)
             try:
                 handle = self._ledger.open(
-                    replace(
+                    changed(
                         self._call,
                         entry_id=entry_id,
                         started_at=self._clock(),

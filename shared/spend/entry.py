@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields, replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -92,15 +93,22 @@ class Settlement:
     request_id: str = ""
 
 
+_NAMES = tuple(one.name for one in fields(Entry))
+_VALUES = attrgetter(*_NAMES)
 _SETTLED = tuple(one.name for one in fields(Settlement))
 _USAGE = tuple((one.name, one.default) for one in fields(Usage) if one.compare)
+
+
+def changed(entry: Entry, **values: Any) -> Entry:
+    """The entry with other values: `dataclasses.replace` in half the time, as every call does it twice."""
+    return Entry(**{**dict(zip(_NAMES, _VALUES(entry), strict=True)), **values})
 
 
 def closed(entry: Entry, settlement: Settlement, ended_at: float, *, continued: bool = False) -> Entry:
     """The entry with its end."""
     values = {name: getattr(settlement, name) for name in _SETTLED}
     duration_ms = round(max(ended_at - entry.started_at, 0.0) * 1000, 3)
-    return replace(entry, **values, ended_at=ended_at, duration_ms=duration_ms, continued=continued)
+    return changed(entry, **values, ended_at=ended_at, duration_ms=duration_ms, continued=continued)
 
 
 def given_up(entry: Entry, at: float) -> Entry:

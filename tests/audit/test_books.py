@@ -58,8 +58,9 @@ def test_what_is_unknown_may_be_billed_or_not(bill: list[dict[str, Any]]) -> Non
 
 
 def test_a_call_that_nobody_had_an_answer_of_may_be_lost_where_that_is_said() -> None:
-    audit = compared([LINE], [], may_lack={CALL: "its client had seen nothing"})
-    assert (audit.wrong, audit.unrecorded) == ([], 1)
+    audit = compared([LINE], [], may_lack={CALL: "nobody saw it"})
+    assert (audit.wrong, dict(audit.unrecorded)) == ([], {"nobody saw it": 1})
+    assert "1 were billed and not entered: nobody saw it" in audit.told()
 
 
 @pytest.mark.parametrize(
