@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,11 @@ from shared.shapes import FILE, Shape, places, replace
 from shared.upstream.deployment import Deployment
 
 FILES_MAX = 50
-"""Of one request."""
+"""Of one request, and of one reply."""
+_NAMED, _FILE = b'"file_id', re.compile(rb'"((?:assistant|file)-[A-Za-z0-9_-]{1,64})"')
+"""A stream that names files has such a field, and their ids at the resources are written so."""
+_CUT_BYTES = 128
+"""Of an id and its field that the end of a chunk cuts in two."""
 
 CHAT_FILES: Shape = {"messages": [{"content": [{"file": {"file_id": FILE}}]}]}
 _PARTS: Shape = [{"file_id": FILE}]
@@ -72,3 +77,22 @@ async def learn(copies: Copies, shape: Shape | None, resource: bytes | None, pay
         told = [holder[key] for holder, key, mark, _ in places(payload, shape) if mark is FILE]
         with suppress(StorageFailed):
             await copies.learn(resource, told[:FILES_MAX])
+
+
+async def learning(chunks: AsyncIterator[bytes], copies: Copies, resource: bytes) -> AsyncIterator[bytes]:
+    """The chunks of a resource's stream; before one that names files is given on, it is looked up whose copies they
+    are, as `learn` does for a whole reply."""
+    looked_up = set[str]()
+    cut = b""
+    named = False
+    async for chunk in chunks:
+        seen = cut + chunk
+        named = named or _NAMED in seen
+        if named and len(looked_up) < FILES_MAX:
+            told = {one.decode() for one in _FILE.findall(seen)} - looked_up
+            if told:
+                looked_up |= told
+                with suppress(StorageFailed):
+                    await copies.learn(resource, told)
+        cut = seen[-_CUT_BYTES:]
+        yield chunk

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import StreamBroken, UpstreamFailed, UpstreamNoReply
+from shared.operations.attached import learning
 from shared.operations.exchange import Exchange
 from shared.operations.operation import EventTranslator
 from shared.routing.attempts import Attempt
@@ -86,7 +87,10 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     operation = exchange.operation
     assert operation.translator is not None
     chunks = _simulated(response, attempt, operation.simulate) if attempt.simulates_stream else chunks_of(response)
-    stream = OpenStream(attempt, response, chunks, operation.translator(exchange.sent(attempt)))
+    sent = exchange.sent(attempt)
+    if operation.files_told is not None and sent.resource is not None:
+        chunks = learning(chunks, exchange.copies, sent.resource)
+    stream = OpenStream(attempt, response, chunks, operation.translator(sent))
     opened = False
     try:
         await _read_beginning(stream, exchange.settings.hold_back_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,20 @@ def test_another_instance_knows_whose_copy_it_was(run: Running, spillway: Spillw
     assert items["data"][0]["content"][1]["file_id"] == file_id
     assert respond(run, file_id).status_code == 200
     assert len(there(run, "east")) == 1
+
+
+def test_a_stream_that_another_instance_reads_again_names_files_as_their_owner_does(
+    run: Running, spillway: Spillway, azurite: str, file_id: str
+) -> None:
+    tool = {"type": "code_interpreter", "container": {"type": "auto", "file_ids": [file_id]}}
+    made = respond(run, file_id, tools=[tool], background=True, stream=True, store=True).text
+    assert file_id in made
+    [response_id] = set(re.findall(r'"id":"(resp_[^"]+)"', made))
+    [copy] = there(run, "east")
+    spillway(CONFIG, AzureWebJobsStorage=azurite)
+    again = run.http.get(f"/v1/responses/{response_id}", params={"stream": "true"}).text
+    assert again.count(file_id) == made.count(file_id) > 0
+    assert copy["id"] not in again
 
 
 @pytest.mark.parametrize("file_id", ["file-" + "0" * 32, "assistant-abc", "file-abc", "../x"])

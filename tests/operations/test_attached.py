@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from shared import sealed_ids
 from shared.errors import BadRequest, NotFound
 from shared.operations import responses_ids
-from shared.operations.attached import CHAT_FILES, FILES_MAX, RESPONSE_FILES, attached, learn
+from shared.operations.attached import CHAT_FILES, FILES_MAX, RESPONSE_FILES, attached, learn, learning
 from shared.operations.operation import Call
 from shared.seal import Seal, Sealer
 from tests.files.resources import EAST, WEST
@@ -102,6 +104,25 @@ async def test_a_reply_names_files_as_the_caller_does(world: World) -> None:
     annotations = payload["output"][0]["content"][0]["annotations"]
     assert [one["file_id"] for one in annotations] == [file.id, "cfile_1"]
     assert payload["tools"][0]["container"]["file_ids"] == [file.id]
+
+
+@pytest.mark.parametrize("bytes_each", [1, 7, 4096])
+async def test_files_that_a_stream_names_are_looked_up_before_it_goes_on(world: World, bytes_each: int) -> None:
+    file = await world.keep()
+    upstream_id = await world.files.copies.at(file, EAST)
+    other = world.another().copies
+    data = orjson.dumps({"text": "x" * 200, "tools": [{"container": {"file_ids": ["file-nobodys", upstream_id]}}]})
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), bytes_each):
+            yield data[start : start + bytes_each]
+
+    seen = b""
+    async for chunk in learning(chunks(), other, EAST.resource_tag):
+        seen += chunk
+        known = other.original(EAST.resource_tag, upstream_id)
+        assert known == (file.id if f'"{upstream_id}"'.encode() in seen else None)
+    assert seen == data
 
 
 async def test_a_reply_is_not_held_up_by_a_storage_outage(world: World) -> None:
