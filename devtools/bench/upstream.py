@@ -40,6 +40,8 @@ _EMBEDDINGS = json.dumps(
 ).encode()
 """A hundred vectors of 1,536 numbers, as base64, which is what OpenAI's SDK asks for."""
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_RUNNING = b'{"id":"batch_bench","object":"batch","status":"in_progress","request_counts":{"total":10}}'
+_BATCH = _WHOLE_HEAD % len(_RUNNING) + _RUNNING
 _CHAT = _WHOLE_HEAD % len(_ANSWER) + _ANSWER
 _VECTORS = _WHOLE_HEAD % len(_EMBEDDINGS) + _EMBEDDINGS
 _HEAD = '{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1,"model":"gpt-4o"'
@@ -85,7 +87,7 @@ class Upstream(asyncio.Protocol):
         if b'"stream":true' in body:
             self._writing = asyncio.get_running_loop().create_task(self._stream(self._transport))
             return
-        answer = _VECTORS if b"/embeddings" in head[: head.index(b"\r\n")] else _CHAT
+        answer = _answer_to(head[: head.index(b"\r\n")])
         if self._pace.first_ms:
             asyncio.get_running_loop().call_later(self._pace.first_ms / 1000, self._answer, answer)
         else:
@@ -110,6 +112,13 @@ class Upstream(asyncio.Protocol):
         finish = '"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null'
         transport.write(_chunk(f"{_HEAD},{finish}}}") + _chunk(f'{_HEAD},"choices":[],{usage}}}'))
         transport.write(_chunk("[DONE]") + b"0\r\n\r\n")
+
+
+def _answer_to(line: bytes) -> bytes:
+    """What a request with this first line is answered; every batch that is asked for runs."""
+    if line.startswith(b"GET"):
+        return _BATCH
+    return _VECTORS if b"/embeddings" in line else _CHAT
 
 
 def _chunk(data: str) -> bytes:

@@ -78,8 +78,7 @@ class BatchStore:
 
     async def note(self, batch: Batch) -> None:
         """Writes what the batch has enqueued."""
-        claimed = orjson.dumps(claims(batch)).decode()
-        await self.table.put(Row(OPEN, batch.name, {"id": batch.id, "claims": claimed}))
+        await self.table.put(_opened(batch))
 
     async def open(self) -> list[Opened]:
         """The batches that are not over, the oldest first."""
@@ -146,6 +145,16 @@ class BatchStore:
 def batch_of(row: Row) -> Batch:
     """The batch of a row."""
     return decoded(records.payload_of(row))
+
+
+def rows_of(batch: Batch) -> tuple[Row, Row]:
+    """The rows of a batch that is not over: its entry of `open`, and its own."""
+    return _opened(batch), _row(batch)
+
+
+def _opened(batch: Batch) -> Row:
+    claimed = orjson.dumps(claims(batch)).decode()
+    return Row(OPEN, batch.name, {"id": batch.id, "claims": claimed})
 
 
 def _row(batch: Batch) -> Row:

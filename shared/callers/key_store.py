@@ -129,8 +129,7 @@ class KeyStore:
         secret = key or self._new_secret()
         hash = hash_of(secret)
         await self.get(key_id)
-        row = Row(_hash_place(hash), hash, {"key_id": key_id})
-        if not await self._table.insert(row) and await self._id_of(hash) != key_id:
+        if not await self._table.insert(_hash_row(hash, key_id)) and await self._id_of(hash) != key_id:
             raise BadRequest("A key like this one exists already.", param="new_key", code="key_exists")
         old = hash
 
@@ -162,7 +161,7 @@ class KeyStore:
         """The draft with an id that the secret's hash leads to. Raises BadRequest."""
         hash = hash_of(secret)
         key_id = f"key_{self._random_bytes(12).hex()}"
-        if not await self._table.insert(Row(_hash_place(hash), hash, {"key_id": key_id})):
+        if not await self._table.insert(_hash_row(hash, key_id)):
             key_id = await self._id_of(hash) or key_id  # left behind by a call that was cut
             kept = await self._kept(key_id)
             if kept is not None:
@@ -220,8 +219,17 @@ def shares_place(key_id: str) -> str:
     return f"shares_{key_id[4:5]}"
 
 
+def rows_of(key: VirtualKey) -> tuple[Row, Row]:
+    """The rows that make a key work: the one that its hash leads to it by, and its own."""
+    return _hash_row(key.hash, key.key_id), _row(key)
+
+
 def _key_place(key_id: str) -> str:
     return key_id[:5]
+
+
+def _hash_row(hash: str, key_id: str) -> Row:
+    return Row(_hash_place(hash), hash, {"key_id": key_id})
 
 
 def _row(key: VirtualKey) -> Row:

@@ -1,0 +1,1 @@
+"""Whether a call costs the same however many deployments, keys and open batches there are."""

@@ -1,0 +1,57 @@
+"""Gateways that are asked with ever more virtual keys."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from devtools.bench.growth.calls import CHAT, Asked, Served, Stage, in_turns, served
+from devtools.bench.growth.deployments import entries
+from devtools.bench.growth.rows import secret, write_keys
+from devtools.bench.processes import gateway, upstream
+from devtools.bench.speed.load import cpu_s
+from devtools.storage import storage
+
+IDLE_S = 4.0
+Measured = tuple[list[Served], list[Served], list[float]]
+"""The first call of each key, the later ones, and milliseconds of CPU a second when nobody asks."""
+
+
+@contextmanager
+def keys(counts: Sequence[int]) -> Iterator[Callable[[int, int], Measured]]:
+    """Measures with calls of a round and a number of rounds; each gateway has a storage account of its own."""
+    headers = [{"authorization": f"Bearer {secret(number)}"} for number in range(max(counts))]
+    with ExitStack() as stack:
+        port = stack.enter_context(upstream())
+        stages = []
+        for count in counts:
+            account = stack.enter_context(storage())
+            write_keys(account, count)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            config = entries(port, 3, lambda number: "bench")
+            url, pid = stack.enter_context(gateway(config, folder, AzureWebJobsStorage=account))
+            stages.append(Stage(f"{count:,}", url, pid, _asked(headers[:count])))
+
+        def measured(calls: int, rounds: int) -> Measured:
+            master = {"authorization": "Bearer sk-bench"}
+            for stage in stages:
+                served(Stage(stage.name, stage.url, stage.pid, lambda number: (CHAT, master)), 0, 500)
+            cold = [served(stage, 0, count) for stage, count in zip(stages, counts, strict=True)]
+            warm = in_turns(stages, 0, calls, rounds)
+            return cold, warm, [_idle(stage) for stage in stages]
+
+        yield measured
+
+
+def _asked(headers: Sequence[Mapping[str, str]]) -> Callable[[int], Asked]:
+    return lambda number: (CHAT, headers[number % len(headers)])
+
+
+def _idle(stage: Stage) -> float:
+    served(stage, 0, 200)
+    before = cpu_s(stage.pid)
+    time.sleep(IDLE_S)
+    return (cpu_s(stage.pid) - before) / IDLE_S * 1000
