@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from shared.config.entry import Entry, Match
 from shared.config.routing import EVERY_MODEL
@@ -80,21 +81,35 @@ class Config:
 
     def is_written(self, requested: str) -> bool:
         """Whether the file has this very name, as a model_name or an alias of one, and no wildcard makes it."""
-        name = self.aliases.get(requested, requested)
-        return "*" not in name and any(entry.model_name == name for entry in self.entries)
+        return self.aliases.get(requested, requested) in self._exact
 
     def matches(self, requested: str) -> tuple[Match, ...]:
         """The entries that serve `requested`: its alias or exact name, else the most specific wildcard that fits."""
         name = self.aliases.get(requested, requested)
-        exact = tuple(
-            Match(entry, entry.model) for entry in self.entries if entry.model_name == name and "*" not in name
-        )
-        if exact:
+        exact = self._exact.get(name)
+        if exact is not None:
             return exact
-        patterns = {entry.model_name for entry in self.entries if "*" in entry.model_name}
-        for pattern in sorted(patterns, key=lambda text: (-len(text), text)):
-            group = [(entry, entry.match(name)) for entry in self.entries if entry.model_name == pattern]
-            fitting = tuple(Match(entry, model) for entry, model in group if model is not None)
+        for group in self._patterns:
+            found = ((entry, entry.match(name)) for entry in group)
+            fitting = tuple(Match(entry, model) for entry, model in found if model is not None)
             if fitting:
                 return fitting
         return ()
+
+    @cached_property
+    def _exact(self) -> Mapping[str, tuple[Match, ...]]:
+        """The entries of each model_name that is no pattern: every call asks, so none looks through all of them."""
+        found: dict[str, list[Match]] = {}
+        for entry in self.entries:
+            if "*" not in entry.model_name:
+                found.setdefault(entry.model_name, []).append(Match(entry, entry.model))
+        return {name: tuple(matches) for name, matches in found.items()}
+
+    @cached_property
+    def _patterns(self) -> tuple[tuple[Entry, ...], ...]:
+        """The entries of each pattern, the most specific first."""
+        patterns = {entry.model_name for entry in self.entries if "*" in entry.model_name}
+        return tuple(
+            tuple(entry for entry in self.entries if entry.model_name == pattern)
+            for pattern in sorted(patterns, key=lambda text: (-len(text), text))
+        )

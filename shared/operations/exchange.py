@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +22,7 @@ from shared.operations.told import tell_attempts
 from shared.routing.attempts import Attempt, Group, Rules, Run, Trail
 from shared.routing.estimates import Demand
 from shared.routing.fallbacks import Fallbacks
+from shared.routing.pool import Pool
 from shared.routing.router import Router
 from shared.settings import Settings
 from shared.supervisor import Supervisor
@@ -55,7 +56,7 @@ class Exchange:
     call: Call
     name: str
     operation: Proxied
-    candidates: Sequence[Deployment]
+    candidates: Pool
     router: Router
     client: UpstreamClient
     supervisor: Supervisor
@@ -94,7 +95,7 @@ class Exchange:
         """Seconds for a whole answer: the request's own limit, else the longest of its deployments'."""
         if self.call.timeout_s is not None:
             return self.call.timeout_s
-        return max(deployment.timeouts.total_s for deployment in self.candidates)
+        return self.candidates.total_s
 
     def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Runs the call's own task. Raises Unavailable when none can be had: the call is then closed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -14,7 +15,9 @@ from shared.routing.selection import Full, first_tier, refusals, stand, wait_ms_
 from shared.upstream.deployment import Deployment
 
 
-def explained(router: Router, model: str, candidates: list[Deployment], kept: Kept, demand: Demand) -> BufferedReply:
+def explained(
+    router: Router, model: str, candidates: Sequence[Deployment], kept: Kept, demand: Demand
+) -> BufferedReply:
     """`{model, estimate, chosen, candidates: [{deployment, model_id, order, verdict, …}], retry_after_ms?}`.
 
     `kept`: those of the candidates that the call may go to. `verdict`: `chosen`, `could serve` (of the same order),

@@ -33,6 +33,7 @@ from shared.routing.attempts import Rules
 from shared.routing.estimates import OUTPUT_DEFAULT, Demand
 from shared.routing.fallbacks import Fallbacks
 from shared.routing.filters import Asked, Kept
+from shared.routing.pool import pool_of
 from shared.routing.router import Router
 from shared.seal import Seal
 from shared.settings import Settings
@@ -84,7 +85,7 @@ class Intake:
             call = _pictured(call, candidates)
             estimated = proxied.estimate(call)
             demand = demand_of(proxied, call, estimated.prompt)
-            candidates = self._kept(call, candidates, asked, demand).deployments
+            candidates = pool_of(self._kept(call, candidates, asked, demand).deployments)
         except BaseException:
             close_files(files)
             raise
@@ -161,14 +162,14 @@ class Intake:
         )
         return Account(self.ledger, asked, self.clock, ticket, free=proxied.billing_unit == FREE)
 
-    def _candidates(self, proxied: Proxied, call: Call, brought: Brought | None = None) -> list[Deployment]:
+    def _candidates(self, proxied: Proxied, call: Call, brought: Brought | None = None) -> Sequence[Deployment]:
         """The deployments that can do the call, at its own resource where it is bound to one. Raises SpillwayError."""
-        able = self.router.candidates(call.model, proxied.modes, proxied.providers)
+        able: Sequence[Deployment] = self.router.candidates(call.model, proxied.modes, proxied.providers)
         if brought is not None:
             able = brought.applied(able)
         return able if call.resource is None else self.router.bound(able, call.resource, call.model)
 
-    def _kept(self, call: Call, candidates: list[Deployment], asked: Asked, demand: Demand) -> Kept:
+    def _kept(self, call: Call, candidates: Sequence[Deployment], asked: Asked, demand: Demand) -> Kept:
         """Those that its tags, region and length let it go to; a call that is bound to its resource goes there."""
         return Kept(candidates) if call.resource is not None else self.router.kept(candidates, asked, demand)
 

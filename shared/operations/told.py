@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from shared.errors import RateLimited
 from shared.routing.attempts import Attempt, Trail
+from shared.routing.pool import Pool
 from shared.telemetry import CallRecord, Tried
 from shared.upstream.deployment import Deployment
 
 
-def tell_attempts(record: CallRecord, trail: Trail, candidates: Sequence[Deployment]) -> None:
+def tell_attempts(record: CallRecord, trail: Trail, candidates: Pool) -> None:
     """Writes who was asked and who answered; `candidates` are those of the model that was asked for."""
     record.attempts = len(trail.attempts)
     record.tried = tuple(_tried(attempt) for attempt in trail.attempts)
@@ -21,7 +21,7 @@ def tell_attempts(record: CallRecord, trail: Trail, candidates: Sequence[Deploym
         record.provider, record.spilled = deployment.provider, spilled(trail, candidates)
 
 
-def spilled(trail: Trail, candidates: Sequence[Deployment]) -> bool:
+def spilled(trail: Trail, candidates: Pool) -> bool:
     """Whether the last attempt was made because a deployment was full: one before it said so, or none of those that
     come before it by `order` could take the call."""
     if any(isinstance(one.failure, RateLimited) for one in trail.attempts[:-1]):
@@ -29,7 +29,7 @@ def spilled(trail: Trail, candidates: Sequence[Deployment]) -> bool:
     last = trail.last
     if last is None or last.deployment not in candidates:
         return False
-    return _order(last.deployment) > min(_order(one) for one in candidates)
+    return _order(last.deployment) > candidates.order_min
 
 
 def _order(deployment: Deployment) -> float:

@@ -39,7 +39,7 @@ class Asked:
 class Kept:
     """The deployments that stay, and the rule that dropped each of the others."""
 
-    deployments: list[Deployment]
+    deployments: Sequence[Deployment]
     dropped: list[tuple[Deployment, str]] = field(default_factory=list)
 
     def keep(self, rule: Callable[[Deployment], bool], why: str) -> None:
@@ -59,7 +59,7 @@ def by_tags(kept: Kept, tags: Sequence[str], *, match_any: bool) -> None:
     default = [one for one in kept.deployments if DEFAULT_TAG in one.tags]
     if not tags:
         if default:
-            kept.keep(lambda one: one in default, "its tags are for tagged calls")
+            kept.keep(lambda one: DEFAULT_TAG in one.tags, "its tags are for tagged calls")
         return
     asked = set(tags)
     matching = [
@@ -69,7 +69,8 @@ def by_tags(kept: Kept, tags: Sequence[str], *, match_any: bool) -> None:
         raise BadRequest(
             f"No deployment of this model has the tags {', '.join(tags)}.", param="tags", code="no_matching_tags"
         )
-    kept.keep(lambda one: one in matching, f"it does not have the tags {', '.join(tags)}")
+    ids = {id(one) for one in matching}
+    kept.keep(lambda one: id(one) in ids, f"it does not have the tags {', '.join(tags)}")
 
 
 def by_region(kept: Kept, region: str) -> None:
@@ -90,7 +91,8 @@ def by_context(kept: Kept, demand: Demand) -> None:
     shortest = demand.prompt / CERTAINLY_TOO_LONG
     fitting = [one for one in kept.deployments if one.max_input_tokens is None or one.max_input_tokens >= shortest]
     if fitting and len(fitting) < len(kept.deployments):
-        kept.keep(lambda one: one in fitting, "its context window is too short")
+        ids = {id(one) for one in fitting}
+        kept.keep(lambda one: id(one) in ids, "its context window is too short")
 
 
 def _plain(region: str) -> str:

@@ -15,6 +15,7 @@ from shared.routing import filters
 from shared.routing.estimates import Demand
 from shared.routing.filters import Asked, Kept
 from shared.routing.limits import Grant, Limits
+from shared.routing.pool import Pool
 from shared.routing.retries import RetryBudget, kind_of
 from shared.routing.selection import Chosen, Full, select
 from shared.routing.state import DeploymentState
@@ -49,12 +50,12 @@ class Router:
         self.random = random
         settings = config.router_settings
         self._settings = settings
-        self._ranks = strategy(settings.routing_strategy, settings.routing_strategy_args)
+        self._strategy = strategy(settings.routing_strategy, settings.routing_strategy_args)
         self._budget = RetryBudget(settings.retry_budget_ratio, settings.retry_budget_min)
         # Deployments of wildcard entries come into being with the names that callers use: bounded, oldest use out.
         self._deployments: OrderedDict[tuple[Entry, str], Deployment] = OrderedDict()
         # Of the names that the file writes, and so bounded: each operation's deployments of each.
-        self._able: dict[tuple[str, frozenset[str], frozenset[str]], list[Deployment]] = {}
+        self._able: dict[tuple[str, frozenset[str], frozenset[str]], Pool] = {}
         self._fixed = sum(not entry.is_wildcard for entry in config.entries)
         self.states: dict[str, DeploymentState] = {}
         self.asked = 0
@@ -88,14 +89,14 @@ class Router:
             raise ModelNotFound(model, self._config.model_names)
         return [self._deployment(match) for match in matches]
 
-    def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str]) -> list[Deployment]:
+    def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str]) -> Pool:
         """The group's deployments that can do this kind of operation; of all deployments, perhaps none, when `model`
         is "". Raises ModelNotFound or BadRequest."""
         known = self._able.get((model, modes, providers))
         if known is not None:
-            return known.copy()
+            return known
         group = self.group(model) if model else self.every_deployment()
-        able = [one for one in group if one.provider in providers and (one.mode is None or one.mode in modes)]
+        able = Pool(one for one in group if one.provider in providers and (one.mode is None or one.mode in modes))
         if not able and model:
             kind = next((one.mode for one in group if one.mode is not None), "completion")
             raise BadRequest(
@@ -104,12 +105,12 @@ class Router:
                 code="model_not_supported",
             )
         if self._config.is_written(model):
-            self._able[model, modes, providers] = able.copy()
+            self._able[model, modes, providers] = able
         return able
 
     def kept(self, candidates: Sequence[Deployment], asked: Asked, demand: Demand) -> Kept:
         """The candidates that this call may go to, by its tags, its region and its length. Raises BadRequest."""
-        kept = Kept(list(candidates))
+        kept = Kept(candidates)
         settings = self._settings
         if settings.enable_tag_filtering:
             filters.by_tags(kept, asked.tags, match_any=settings.tag_filtering_match_any)
@@ -143,7 +144,7 @@ class Router:
 
     def choose(self, candidates: Sequence[Deployment], demand: Demand) -> Chosen | Full:
         """The deployment to ask now, or why there is none. Changes nothing."""
-        return select(candidates, self.state, demand, self.now(), self._ranks, self.random)
+        return select(candidates, self.state, demand, self.now(), self._strategy, self.random)
 
     def state(self, deployment: Deployment) -> DeploymentState:
         """What is known of the deployment here; two entries of one deployment share it. Of one that a caller brought

@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from shared.errors import RateLimited
 from shared.routing.estimates import Demand
 from shared.routing.limits import Refused
+from shared.routing.pool import LOOKED_AT, Pool
 from shared.routing.state import DeploymentState
-from shared.routing.strategies import Ranks, Standing
+from shared.routing.strategies import Standing, Strategy
 from shared.routing.windows import TICKS
 from shared.upstream.deployment import LAST, Deployment
 
@@ -31,11 +33,17 @@ class Chosen:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Full:
-    """No candidate can be asked now. `refused`: each with its reason."""
+    """No candidate can be asked now. `full`: those that have no room, each in its state, at the time `now`."""
 
-    refused: Sequence[tuple[Deployment, Refused]]
+    full: Sequence[Standing]
+    now: float = 0.0
+
+    @cached_property
+    def refused(self) -> Sequence[tuple[Deployment, Refused]]:
+        """Each with its reason, when first asked for, which is soon: reasons take longer than finding no room."""
+        return refusals(self.full, self.now)
 
     @property
     def until(self) -> float:
@@ -65,6 +73,17 @@ def stand(
 ) -> tuple[list[Standing], list[Standing]]:
     """Those that can be asked now, and those that have no room. What failed lately can be asked where nothing else
     can."""
+    able, failed, full = sort(candidates, state_of, demand, now)
+    if failed and not able:
+        soonest = min(state.failed_until for _, state, _ in failed)
+        able = [one for one in failed if one[1].failed_until == soonest]
+    return able, full
+
+
+def sort(
+    candidates: Sequence[Deployment], state_of: States, demand: Demand, now: float
+) -> tuple[list[Standing], list[Standing], list[Standing]]:
+    """Those that can be asked now, those that failed lately, and those that have no room."""
     able: list[Standing] = []
     failed: list[Standing] = []
     full: list[Standing] = []
@@ -80,10 +99,7 @@ def stand(
             failed.append((one, state, tokens))
         else:
             able.append((one, state, tokens))
-    if failed and not able:
-        soonest = min(state.failed_until for _, state, _ in failed)
-        able = [one for one in failed if one[1].failed_until == soonest]
-    return able, full
+    return able, failed, full
 
 
 def refusals(full: Sequence[Standing], now: float) -> list[tuple[Deployment, Refused]]:
@@ -109,17 +125,43 @@ def select(
     state_of: States,
     demand: Demand,
     now: float,
-    ranks: Ranks,
+    strategy: Strategy,
     random: Callable[[], float],
 ) -> Chosen | Full:
     """The deployment to ask, or why there is none."""
+    if len(candidates) > LOOKED_AT and strategy.draws and isinstance(candidates, Pool):
+        drawn = _drawn(candidates, state_of, demand, now, strategy, random)
+        if drawn is not None:
+            return drawn
     able, full = stand(candidates, state_of, demand, now)
     if not able:
-        return Full(refusals(full, now))
-    tier = first_tier(able)
+        return Full(full, now)
+    return _best(first_tier(able), now, strategy, random)
+
+
+def _drawn(
+    pool: Pool, state_of: States, demand: Demand, now: float, strategy: Strategy, random: Callable[[], float]
+) -> Chosen | None:
+    """The deployment to ask, without a look at all of them; None where that does not tell."""
+    for tier in pool.tiers:
+        if tier.is_small:
+            able, _, _ = sort(tier.members, state_of, demand, now)
+            if able:
+                return _best(first_tier(able), now, strategy, random)
+            continue
+        for _ in range(LOOKED_AT // strategy.draws):
+            able, _, _ = sort(tier.drawn(strategy.draws, random), state_of, demand, now)
+            if able:
+                return _best(able, now, strategy, random)
+        return None
+    return None
+
+
+def _best(tier: list[Standing], now: float, strategy: Strategy, random: Callable[[], float]) -> Chosen:
+    """The one that the strategy ranks lowest, one of several by chance."""
     if len(tier) == 1:
         return Chosen(*tier[0])
-    ranked = ranks(tier, now, random)
+    ranked = strategy.ranks(tier, now, random)
     lowest = min(ranked)
     if ranked.count(lowest) == 1:
         return Chosen(*tier[ranked.index(lowest)])

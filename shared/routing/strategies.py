@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from shared.routing.pool import LOOKED_AT
 from shared.routing.state import DeploymentState
 from shared.upstream.deployment import Deployment
 
@@ -73,17 +75,26 @@ def lowest_latency(buffer: float) -> Ranks:
     return ranks
 
 
-def strategy(name: str, args: Mapping[str, float]) -> Ranks:
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """`draws`: of a large pool so many are drawn by weight, and ranked, until one of them can be asked; 0 for a
+    strategy that means the best of all, which must look at all."""
+
+    ranks: Ranks
+    draws: int = 0
+
+
+def strategy(name: str, args: Mapping[str, float]) -> Strategy:
     """The strategy of this name; `args` is router_settings.routing_strategy_args."""
     if name == "latency-based-routing":
-        return lowest_latency(args.get("lowest_latency_buffer", LATENCY_BUFFER))
+        return Strategy(lowest_latency(args.get("lowest_latency_buffer", LATENCY_BUFFER)))
     return _STRATEGIES[name]
 
 
-_STRATEGIES: dict[str, Ranks] = {
-    "usage-based-routing": usage_based,
-    "usage-based-routing-v2": usage_based,
-    "simple-shuffle": simple_shuffle,
-    "least-busy": least_busy,
-    "cost-based-routing": lowest_cost,
+_STRATEGIES: dict[str, Strategy] = {
+    "usage-based-routing": Strategy(usage_based, LOOKED_AT),
+    "usage-based-routing-v2": Strategy(usage_based, LOOKED_AT),
+    "simple-shuffle": Strategy(simple_shuffle, 1),
+    "least-busy": Strategy(least_busy, LOOKED_AT),
+    "cost-based-routing": Strategy(lowest_cost),
 }

@@ -10,6 +10,7 @@ import pytest
 from shared.errors import RateLimited, SpillwayError, UpstreamFailed
 from shared.operations.told import spilled, tell_attempts
 from shared.routing.attempts import Attempt, Trail
+from shared.routing.pool import Pool
 from shared.telemetry import CallRecord, Tried
 from shared.upstream.deployment import Deployment
 
@@ -41,17 +42,17 @@ FULL = RateLimited("full")
     ],
 )
 def test_a_call_spills_when_one_before_was_full_or_a_later_order_answered(made: Trail, expected: bool) -> None:
-    assert spilled(made, [FIRST, SECOND, LAST]) is expected
+    assert spilled(made, Pool([FIRST, SECOND, LAST])) is expected
 
 
 def test_deployments_of_one_order_do_not_spill_into_each_other() -> None:
     one, other = deployment("one"), deployment("other")
-    assert not spilled(trail((other, None)), [one, other])
+    assert not spilled(trail((other, None)), Pool([one, other]))
 
 
 def test_the_record_has_every_attempt_and_the_last_deployment() -> None:
     record = CallRecord("call_1", "chat_completions", "master")
-    tell_attempts(record, trail((FIRST, FULL), (SECOND, None)), [FIRST, SECOND])
+    tell_attempts(record, trail((FIRST, FULL), (SECOND, None)), Pool([FIRST, SECOND]))
     assert (record.attempts, record.deployment, record.deployment_id, record.spilled) == (
         2,
         "second",

@@ -311,7 +311,7 @@ def test_a_resource_that_is_not_configured_is_not_found(model: str) -> None:
 
 
 def test_without_a_model_none_may_be_able() -> None:
-    assert router(entry("azure/a", info="mode: embedding")).candidates("", *ANY) == []
+    assert router(entry("azure/a", info="mode: embedding")).candidates("", *ANY) == ()
 
 
 class InFlight(RuleBasedStateMachine):
