@@ -38,10 +38,14 @@ POLL_S = 0.02
 
 @dataclass
 class Seen:
-    """What the row said at its highest, and what the answers told."""
+    """What the row said at its highest, and what the answers told. Of the end: `held` is set aside by the row, `billed`
+    by the simulator's bill, in picodollars, and `told` the overshoot in USD by `/key/info`."""
 
     committed: int = 0
     settled: int = 0
+    held: int = 0
+    billed: int = 0
+    told: float = 0.0
     looks: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     cost: float = 0.0
@@ -55,33 +59,38 @@ class Seen:
 @click.option("--budget", default=0.5, show_default=True, help="max_budget, in USD.")
 def main(instances: int, at_once: int, calls: int, budget: float) -> None:
     """Concurrent calls on one key with a small budget, on several instances."""
+    pin(LOAD_CORE)
     for what, most in (("that name their longest answer", TOKENS + 10), ("that do not", None)):
-        with ExitStack() as stack:
-            connection = stack.enter_context(storage())
-            sim = stack.enter_context(simulator())
-            control = stack.enter_context(ControlClient(sim))
-            urls = []
-            for _ in range(instances):
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                urls.append(stack.enter_context(gateway(_config(sim), folder, AzureWebJobsStorage=connection))[0])
-            pin(LOAD_CORE)
-            seen, told = uvloop.run(_run(urls, connection, budget, at_once, calls, most))
-            bill = sum(one["prompt_tokens"] * INPUT + one["completion_tokens"] * OUTPUT for one in control.bill())
+        seen = spent(instances, at_once, calls, budget, most)
         print(f"{calls} calls {what}, {at_once} at once on {instances} instances, max_budget {budget:g} USD:")
         print(f"  answers {dict(sorted(seen.statuses.items()))}")
         limit = round(budget * PICO)
         print(f"  settled + reserved, at most, of {seen.looks} looks: {_usd(seen.committed)} of {_usd(limit)} USD")
         print(
-            f"  spent by the key's row {_usd(seen.settled)}, by the answers {seen.cost:.6f}, by the bill {_usd(bill)}"
+            f"  spent by the key's row {_usd(seen.settled)}, by the answers {seen.cost:.6f}, by the bill "
+            f"{_usd(seen.billed)}"
         )
-        print(f"  overshoot {_usd(max(0, seen.settled - limit))} USD; /key/info says {told:.6f}")
+        print(f"  overshoot {_usd(max(0, seen.settled - limit))} USD; /key/info says {seen.told:.6f}")
         waits = sorted(seen.waits_ms) or [0.0]
         print(f"  a refusal took {waits[len(waits) // 2]:.0f} ms in the median, {waits[-1]:.0f} ms at most")
 
 
-async def _run(
-    urls: list[str], connection: str, budget: float, at_once: int, calls: int, most: int | None
-) -> tuple[Seen, float]:
+def spent(instances: int, at_once: int, calls: int, budget: float, most: int | None) -> Seen:
+    """What becomes of so many calls on one key with this budget in USD; `most` is their `max_tokens`."""
+    with ExitStack() as stack:
+        connection = stack.enter_context(storage())
+        sim = stack.enter_context(simulator())
+        control = stack.enter_context(ControlClient(sim))
+        urls = []
+        for _ in range(instances):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            urls.append(stack.enter_context(gateway(_config(sim), folder, AzureWebJobsStorage=connection))[0])
+        seen = uvloop.run(_run(urls, connection, budget, at_once, calls, most))
+        seen.billed = sum(one["prompt_tokens"] * INPUT + one["completion_tokens"] * OUTPUT for one in control.bill())
+    return seen
+
+
+async def _run(urls: list[str], connection: str, budget: float, at_once: int, calls: int, most: int | None) -> Seen:
     seen = Seen()
     table = AzureTable(Account(connection), TABLE)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -96,13 +105,16 @@ async def _run(
                 await _call(session, urls[number % len(urls)], headers, most, seen)
 
         await asyncio.gather(*(worker() for _ in range(at_once)))
-        await asyncio.sleep(SETTLE_S)  # idle instances give back what they hold
+        for _ in range(round(SETTLE_S / POLL_S)):  # idle instances give back what they hold
+            await asyncio.sleep(POLL_S)
+            if not seen.held:
+                break
         watching.cancel()
         await _look(table, key["key_id"], seen)
         async with session.get(f"{urls[0]}/key/info", params={"key": key["key_id"]}, headers=_MASTER) as answer:
-            told = (await answer.json())["info"]["budget_overspent"]
+            seen.told = float((await answer.json())["info"]["budget_overspent"])
     await table.close()
-    return seen, float(told)
+    return seen
 
 
 async def _call(
@@ -136,7 +148,8 @@ async def _look(table: AzureTable, key_id: str, seen: Seen) -> None:
     pot = Pot(None, 0, 0)  # every bucket: the key has only one period
     spent = shares.spent(BUDGET, pot)
     seen.settled = max(seen.settled, spent)
-    seen.committed = max(seen.committed, spent + shares.held(BUDGET, pot, 0.0))
+    seen.held = shares.held(BUDGET, pot, 0.0)
+    seen.committed = max(seen.committed, spent + seen.held)
     seen.looks += 1
 
 
