@@ -160,7 +160,7 @@ class Gateway:
         )
         self.doctor = Doctor(plan, self._pairs, self.upstream, self.supervisor, self.call_ids.next, clock)
         links = self.files, self.router, self.upstream, self.call_ids, self.sealer
-        self.batches = wired.batches(table(wired.TABLE), self.books.ledger, *links, config)
+        self.batches = wired.batches(table(wired.TABLE), self.books.ledger, *links, config, self.keys)
         parts = self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor, self.batches, self.tuning
         self._parts = Parts(self.router, self.health, *parts)
         self._under_way: int = 0

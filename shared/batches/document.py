@@ -140,7 +140,8 @@ class Batch:
     deployment has no room. `rounds`: how often lines that failed for a passing reason are resubmitted. `output_id` and
     `error_id` are the files of results, made when there are any. `avoid`: deployments that are left alone until then.
     `holder` works on it until `held_until`, and whoever finds that over takes it. `chunk_bytes`: results are read in
-    such pieces, the same from beginning to end.
+    such pieces, the same from beginning to end. `budgeted`: a virtual key's, whose row has the batch as a task
+    (callers.tasks); `booked` is what that was told of its cost, `released`: that nothing need be held for it.
     """
 
     id: str
@@ -169,6 +170,9 @@ class Batch:
     held_until: float = 0.0
     staged_at: float = 0.0
     chunk_bytes: int = CHUNK_BYTES
+    budgeted: bool = False
+    booked: int = 0
+    released: bool = False
     tidy: bool = False
 
     @property
@@ -193,6 +197,16 @@ class Batch:
     def stopping(self) -> bool:
         """Whether nothing more of it is sent."""
         return self.cancelling or self.broken
+
+    @property
+    def cost(self) -> int:
+        """What its lines have cost by now, in picodollars."""
+        return sum(shard.cost for shard in self.shards)
+
+    @property
+    def owes(self) -> bool:
+        """Whether its key has to be told of what it cost, or of its end."""
+        return self.budgeted and (self.cost > self.booked or (self.ended and not self.released))
 
     @property
     def expires_at(self) -> float:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from shared.batches import machine, retention
+from shared.batches import budget, machine, retention
 from shared.batches.collector import Collector
 from shared.batches.machine import Step
 from shared.batches.sender import Sender
 from shared.batches.work import Lost, Means, Work
 from shared.errors import SpillwayError, StorageFailed
+from shared.files.identity import made_at
 
 log = logging.getLogger("spillway")
 
@@ -102,6 +103,7 @@ class Driver:
             now = means.clock()
             step = machine.next_step(work.batch, now)
             if step.kind == "close":
+                await budget.end(means, work.batch)
                 await retention.note(means, work.batch)
                 await means.store.forget(work.batch.name)
                 return
@@ -129,6 +131,8 @@ class Driver:
                 await collector.cancel(work, step.key)
             case "read":
                 await collector.read(work, step.key, until)
+            case "book":
+                await budget.book(self._means, work)
             case "publish":
                 await collector.publish(work)
             case "clean":
@@ -136,7 +140,6 @@ class Driver:
 
     async def _forget(self, batch_id: str) -> None:
         """Removes the entry of a batch that was never written."""
-        name = batch_id[-32:]
-        made_at = int(name[:12], 16) / 1000
-        if self._means.clock() - made_at > ORPHAN_S:
-            await self._means.store.forget(name)
+        if self._means.clock() - made_at(batch_id) > ORPHAN_S:
+            await budget.drop(self._means, batch_id)
+            await self._means.store.forget(batch_id[-32:])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from shared.errors import StorageFailed
 from shared.files.agenda import Agenda
@@ -32,7 +33,7 @@ class Keyed:
 
     async def claim(self, owner: Owner, key: str, batch_id: str, said: str) -> tuple[str, str]:
         """The batch that a key of the owner stands for, and what its request said: these, when new."""
-        name = hashlib.sha256(f"{owner.key_id}\n{key}".encode()).hexdigest()
+        name = _name(owner, key)
         known = await self._table.get(KEYS, name)
         if known is None:
             now = self._clock()
@@ -44,8 +45,20 @@ class Keyed:
                 raise StorageFailed("An Idempotency-Key is not there any more.")
         return str(known.properties["id"]), str(known.properties["said"])
 
+    async def renew(self, owner: Owner, key: str, known_id: str, batch_id: str) -> bool:
+        """Lets a key stand for another batch, as the one that it stands for was never written; whether that was done,
+        which somebody else may have been first to do."""
+        row = await self._table.get(KEYS, _name(owner, key))
+        if row is None or row.properties["id"] != known_id:
+            return False
+        return await self._table.swap(replace(row, properties={**row.properties, "id": batch_id}), row.etag) is not None
+
     async def review(self, name: str) -> None:
         """Removes a row whose time has come; one that was made anew meanwhile has a note of its own."""
         row = await self._table.get(KEYS, name)
         if row is not None and self._clock() >= float(row.properties["at"]) + KEPT_S:
             await self._table.remove(KEYS, name)
+
+
+def _name(owner: Owner, key: str) -> str:
+    return hashlib.sha256(f"{owner.key_id}\n{key}".encode()).hexdigest()

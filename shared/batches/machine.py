@@ -19,7 +19,9 @@ GIVE_UP_S = 14 * 86_400.0
 EXPIRED, EXPIRED_MESSAGE = "batch_expired", "This request could not be executed before the completion window expired."
 NO_RESULT, NO_RESULT_MESSAGE = "no_result", "The batch ended without a result for this request."
 
-Kind = Literal["place", "ready", "submit", "search", "poll", "cancel", "read", "publish", "clean", "close", "wait"]
+Kind = Literal[
+    "place", "ready", "submit", "search", "poll", "cancel", "read", "book", "publish", "clean", "close", "wait"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,10 @@ def begun(batch: Batch) -> Batch:
 
 
 def next_step(batch: Batch, now: float) -> Step:
-    """What to do next: what is in doubt first, then what frees room at a deployment, what takes it, and the rest."""
+    """What to do next: what was spent first, what is in doubt, then what frees room at a deployment, what takes it,
+    and the rest."""
+    if batch.owes:
+        return Step("book")
     if batch.tidy:
         return Step("close")
     due = [shard for shard in batch.shards if shard.due <= now]

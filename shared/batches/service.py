@@ -10,16 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.batches import listing, machine, retention
+from shared.batches import budget, listing, machine, retention
 from shared.batches.document import Batch
-from shared.batches.driver import RUN_S, Driver
+from shared.batches.driver import ORPHAN_S, RUN_S, Driver
 from shared.batches.inputs import BYTES_MAX, LINES_MAX
 from shared.batches.keyed import Keyed
 from shared.batches.shown import status_of
 from shared.batches.store import BatchStore
 from shared.batches.work import Means
-from shared.errors import BadRequest, Conflict, NotFound, SpillwayError, Unavailable
-from shared.files.identity import BATCH, FILE, Owner, new_id
+from shared.callers.virtual_key import VirtualKey
+from shared.errors import BadRequest, BudgetExceeded, Conflict, NotFound, SpillwayError, Unavailable
+from shared.files.identity import BATCH, FILE, Owner, made_at, new_id
 from shared.files.stored_file import StoredFile
 
 log = logging.getLogger("spillway")
@@ -34,7 +35,8 @@ CANCEL_TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A batch that is to be created, its request checked. `alias` and `tags` go with its lines into the ledger."""
+    """A batch that is to be created, its request checked. `alias` and `tags` go with its lines into the ledger; `key`
+    is a virtual key, whose budget carries it."""
 
     owner: Owner
     file: StoredFile
@@ -47,6 +49,7 @@ class Asked:
     alias: str = ""
     tags: tuple[str, ...] = ()
     idempotency_key: str = ""
+    key: VirtualKey | None = None
 
 
 class Batches:
@@ -91,24 +94,40 @@ class Batches:
             )
         _check_size(asked)
         batch = _batch(asked, means.clock(), means.random_bytes)
+        shared = False
         if asked.idempotency_key:
             batch_id = await self._keyed(asked, batch.id)
             found = await self._store.load(batch_id) if batch_id != batch.id else None
             if found is not None:
                 return found[0]
-            batch = replace(batch, id=batch_id)  # whoever had the key before did not come to write its batch
-        await self._store.create(batch)
+            shared = batch_id != batch.id
+            batch = replace(batch, id=batch_id)
+        await self._store.note(batch)
+        try:
+            batch = await budget.begin(means, batch, asked.key, budget.estimate(means, asked.file, asked.model))
+        except BudgetExceeded:
+            if not shared:
+                await self._store.forget(batch.name)
+            raise
+        await self._store.insert(batch)
         self._start(batch.id)
         return batch
 
     async def _keyed(self, asked: Asked, batch_id: str) -> str:
-        """The id that the Idempotency-Key stands for. Raises Conflict when it was another request's."""
+        """The id that the Idempotency-Key stands for: perhaps somebody is about to write a batch under it. One who has
+        not done so for long does not come to it any more: then this id. Raises Conflict when it was another request's.
+        """
         said = repr((asked.file.id, asked.endpoint, asked.model, asked.metadata, asked.output_expires_s))
         said = hashlib.sha256(said.encode()).hexdigest()
-        known_id, known_said = await self.keyed.claim(asked.owner, asked.idempotency_key, batch_id, said)
+        owner, key = asked.owner, asked.idempotency_key
+        known_id, known_said = await self.keyed.claim(owner, key, batch_id, said)
         if known_said != said:
             raise Conflict("This Idempotency-Key was used for another request.", code="idempotency_key_reused")
-        return known_id
+        if made_at(batch_id) - made_at(known_id) < ORPHAN_S / 2 or await self._store.load(known_id) is not None:
+            return known_id
+        if not await self.keyed.renew(owner, key, known_id, batch_id):
+            raise Unavailable("Another request with this Idempotency-Key is under way.", retry_after_ms=1000)
+        return batch_id
 
     async def find(self, owner: Owner, batch_id: str, *, look: bool = True) -> Batch:
         """A batch; `look`: one that is not over is moved on by the way, a moment of which is waited for. Raises

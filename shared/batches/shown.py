@@ -52,7 +52,7 @@ def shown(batch: Batch) -> dict[str, Any]:
         "usage": _usage(batch),
         "metadata": None if batch.metadata is None else dict(batch.metadata),
         "spillway": {
-            "cost_usd": float(sum(shard.cost for shard in batch.shards) / PICO),
+            "cost_usd": float(batch.cost / PICO),
             "estimate": dict(batch.estimate) or None,
             "shards": [_shard(shard) for shard in ours],
         },

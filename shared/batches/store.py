@@ -7,8 +7,9 @@
     picked_{name}        {shard}                which lines of a range a repair is about
     keys                 {hash of owner, key}   Idempotency-Keys: keyed.py
 
-The entry of `open` is written before the batch, and removed when nothing of it is left anywhere: a timer that finds
-none has nothing to do, which costs it one request. A batch that is over is kept for a while: retention.py.
+The entry of `open` is written before the batch, and before money is set aside for it, and removed when nothing of it
+is left anywhere: a timer that finds none has nothing to do, which costs it one request. A batch that is over is kept
+for a while: retention.py.
 """
 
 from __future__ import annotations
@@ -61,9 +62,8 @@ class BatchStore:
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    async def create(self, batch: Batch) -> None:
-        """Writes a new batch. Its id is given once, so one that is there is this one."""
-        await self.note(batch)
+    async def insert(self, batch: Batch) -> None:
+        """Writes a new batch, which was noted before. Its id is given once, so one that is there is this one."""
         await self.table.insert(_row(batch))
 
     async def load(self, batch_id: str) -> tuple[Batch, str] | None:
@@ -84,6 +84,11 @@ class BatchStore:
         """The batches that are not over, the oldest first."""
         rows = await self.table.rows(OPEN, OPEN_MAX)
         return [Opened(str(row.properties["id"]), orjson.loads(str(row.properties["claims"]))) for row in rows]
+
+    async def owner_of(self, name: str) -> str | None:
+        """Whose batch an entry of `open` is about, None when there is no such entry."""
+        row = await self.table.get(OPEN, name)
+        return None if row is None else str(row.properties["owner"])
 
     async def forget(self, name: str) -> None:
         """The batch of that name is over: what helped to run it is removed."""
@@ -154,7 +159,7 @@ def rows_of(batch: Batch) -> tuple[Row, Row]:
 
 def _opened(batch: Batch) -> Row:
     claimed = orjson.dumps(claims(batch)).decode()
-    return Row(OPEN, batch.name, {"id": batch.id, "claims": claimed})
+    return Row(OPEN, batch.name, {"id": batch.id, "owner": batch.owner, "claims": claimed})
 
 
 def _row(batch: Batch) -> Row:

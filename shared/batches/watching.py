@@ -98,6 +98,7 @@ def cleaned(batch: Batch, key: str, strays: Sequence[tuple[str, str, Seen]], now
             shard, key=key_of(shard.first, shard.round, count + number), state="in_progress", stray=True, job=seen.job,
             file=seen.input_file, output="", error="", status=seen.status, asked_to_cancel=False, tokens=0, left=(),
             deployment=deployment, label=label,
+            cost=0, prompt_tokens=0, completion_tokens=0, cached_tokens=0, reasoning_tokens=0,
             chunks=0, output_blocks=0, output_bytes=0, error_blocks=0, error_bytes=0, completed=0, failed=0, expired=0,
             since=now, due=now,
         )

@@ -9,6 +9,7 @@ from shared.batches.store import TABLE as TABLE
 from shared.batches.store import BatchStore
 from shared.batches.upstream import AzureResources
 from shared.batches.work import Means
+from shared.callers.keys import Keys
 from shared.config import Config
 from shared.files.files import Files
 from shared.files.identity import BATCH
@@ -28,6 +29,7 @@ def batches(
     ids: CallIds,
     sealer: Sealer,
     config: Config,
+    keys: Keys | None = None,
 ) -> Batches:
     """The batches of a table, whose lines are entered in another; without these they are refused."""
     if table is None or ledger is None:
@@ -43,6 +45,7 @@ def batches(
         random_bytes=files.store.random_bytes,
         supervisor=files.store.supervisor,
         worker=ids.instance,
+        tasks=keys.tasks if keys else None,
         kept_s=config.general_settings.batch_retention_days * DAY_S,
     )
     made = Batches(means, splits=config.litellm_settings.enable_loadbalancing_on_batch_endpoints)

@@ -11,6 +11,7 @@ from shared.batches.document import Batch, claims
 from shared.batches.machine import LEASE_S, held, settled
 from shared.batches.store import BatchStore
 from shared.batches.upstream import Resources
+from shared.callers.tasks import Tasks
 from shared.files.store import FileStore
 from shared.seal import Sealer
 from shared.storage.tables import Table
@@ -43,8 +44,8 @@ class Lost(Exception):
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a worker has. `ledger` is the table of the ledger, `sealer` seals ids in results, `worker` is its own
-    name. `quotas` are those that it has kept, and when. A batch that is over is kept for `kept_s`. Belongs to the
-    event loop."""
+    name. `tasks` is money of keys, None where there are no keys. A batch that is over is kept for `kept_s`. `quotas`
+    are those that the worker has kept, and when. Belongs to the event loop."""
 
     store: BatchStore
     files: FileStore
@@ -56,6 +57,7 @@ class Means:
     random_bytes: Callable[[int], bytes]
     supervisor: Supervisor
     worker: str
+    tasks: Tasks | None = None
     kept_s: float = KEPT_S
     heavy: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HEAVY_MAX))
     quotas: dict[str, tuple[int, float]] = field(default_factory=dict)

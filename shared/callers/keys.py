@@ -10,6 +10,7 @@ from decimal import Decimal
 from shared.callers.key_store import KeyStore
 from shared.callers.known_keys import KnownKeys
 from shared.callers.purses import Purses
+from shared.callers.tasks import Tasks
 from shared.callers.virtual_key import VirtualKey
 from shared.callers.wallet import desk
 from shared.config import Config
@@ -37,6 +38,7 @@ class Keys:
         self.table = table
         self.purses = Purses(desk(table, instance, supervisor, clock, now), reserve_max)
         self.store = KeyStore(table, clock, random_bytes)
+        self.tasks = Tasks(table, self.store, clock)
         self.known = KnownKeys(self._find, supervisor, now)
 
     async def spent(self, key: VirtualKey) -> int:

@@ -13,9 +13,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shared.callers.exceeded import exceeded, usd
 from shared.callers.key_store import shares_place
 from shared.callers.known_keys import KEYS_MAX
 from shared.callers.shares import BUDGET, EMPTY, PARALLEL, REQUESTS, TOKENS, Pot, pots_of, room_at
+from shared.callers.tasks import CALLS, TASKS
 from shared.callers.virtual_key import VirtualKey
 from shared.callers.wallet import Desk, Wallet, read
 from shared.config.pricing import PICO
@@ -97,9 +99,9 @@ class Purses:
                 self._told.clear()
             self._told[key.key_id] = (kind, pot.bucket)
             if over:
-                log.warning("key %s has spent %s USD more than its budget", key.key_id, _usd(over))
+                log.warning("key %s has spent %s USD more than its budget", key.key_id, usd(over))
             else:
-                log.warning("key %s has reached its soft budget of %s USD", key.key_id, _usd(key.soft_budget or 0))
+                log.warning("key %s has reached its soft budget of %s USD", key.key_id, usd(key.soft_budget or 0))
 
     async def spent(self, key: VirtualKey) -> int:
         """What is spent of a key's budget, as all instances have told, and this one knows. Raises StorageFailed."""
@@ -176,8 +178,8 @@ class Ticket:
         key = self.wallet.key
         headers = {}
         if key.max_budget is not None:
-            headers["x-spillway-key-spend-usd"] = _usd(self.wallet.spent(BUDGET))
-            headers["x-spillway-key-max-budget-usd"] = _usd(key.max_budget)
+            headers["x-spillway-key-spend-usd"] = usd(self.wallet.spent(BUDGET))
+            headers["x-spillway-key-max-budget-usd"] = usd(key.max_budget)
         if reached(self.wallet):
             headers["x-spillway-soft-budget"] = "exceeded"
         return headers
@@ -221,23 +223,15 @@ class Ticket:
         return None if limit is None else limit - self.wallet.spent(BUDGET)
 
     def _there(self, amount: int) -> bool:
-        """Whether so much is not spent yet, whoever has set it aside."""
+        """Whether so much is not spent yet, nor set aside for long, whichever calls have it."""
         left = self._left()
-        return left is None or left >= (1 if self.open_ended else amount)
+        return left is None or left - self.wallet.seen.kept >= (1 if self.open_ended else amount)
 
     def _exceeded(self, amount: int) -> BudgetExceeded:
-        key, left = self.wallet.key, max(0, self._left() or 0)
-        clock = self.wallet.desk.clock()
-        ends_at = key.period(clock).ends_at
-        words = [f"The budget of this API key does not reach: of {_usd(key.max_budget or 0)} USD {_usd(left)} are left"]
-        if left and self._there(amount):
-            words.append(", and set aside for calls under way")
-        words.append("." if not left or self.open_ended else f"; this call may cost {_usd(amount)}.")
-        words.append(" It is not reset." if ends_at is None else f" It is reset in {_duration(ends_at - clock)}.")
-        headers = {"x-spillway-key-budget-left-usd": _usd(left)}
-        if ends_at is not None:
-            headers["x-spillway-key-budget-reset-s"] = str(max(0, round(ends_at - clock)))
-        return BudgetExceeded("".join(words), headers=headers)
+        clock, left = self.wallet.desk.clock(), max(0, self._left() or 0)
+        enough = left >= (1 if self.open_ended else amount)
+        aside = CALLS if self._there(amount) else TASKS if enough else ""
+        return exceeded(self.wallet.key, clock, left, None if self.open_ended else amount, aside)
 
 
 def reached(wallet: Wallet) -> bool:
@@ -253,16 +247,3 @@ def _limited(wallet: Wallet, pots: Mapping[str, Pot], needs: Mapping[str, int]) 
     wait_ms = 1000 if at is None else max(100, round((at - clock) * 1000))
     told = f"The limit of this API key is reached: {pots[name].limit} {_WHAT[name]}."
     return RateLimited(told, retry_after_ms=wait_ms)
-
-
-def _usd(amount: int) -> str:
-    """Dollars, to the millionth."""
-    return f"{amount / PICO:.6f}".rstrip("0").rstrip(".")
-
-
-def _duration(seconds: float) -> str:
-    whole = max(0, round(seconds))
-    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if whole >= 2 * unit:
-            return f"{whole // unit} {name}"
-    return f"{whole} seconds"

@@ -8,6 +8,8 @@ share of it before it lets a call have any, so that at every moment, whatever is
 and an instance never sets aside or spends more than it holds. What it spends is counted in buckets of time, as sums
 since it came: writing them twice changes nothing. What it holds and does not need goes back.
 
+Beside the instances, tasks hold money: batches and fine-tuning jobs, which go on without any (tasks.py).
+
 An instance that is gone holds its share of a budget until its attempts have been entered as spent (`folded`); its
 share of what passes within a minute, or ends with it, lapses.
 """
@@ -29,6 +31,8 @@ BUCKET_S = 5
 LAPSE_S = 90.0
 """A share that passes within a minute is not held any more by who has not renewed it for so long."""
 HOLDERS_MAX = 400
+PAST = -1
+"""The bucket of what a task spent in periods that are over."""
 PART = 4
 """Beyond what it needs now, an instance takes no more than this part of what is left, divided by the instances."""
 Amounts = Mapping[str, int]
@@ -60,20 +64,42 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What goes on without an instance: `amount` was set aside, of which so much is `spent`, by bucket."""
+
+    amount: int
+    spent: Mapping[int, int] = field(default_factory=lambda: _NONE)
+
+    @property
+    def held(self) -> int:
+        """What is still set aside for it."""
+        return max(0, self.amount - sum(self.spent.values()))
+
+
+@dataclass(frozen=True, slots=True)
 class Shares:
-    """The row: what instances that are gone have spent, and the leases of the others."""
+    """The row: what instances that are gone and tasks that are over have spent, the leases of the other instances, and
+    the other tasks, which hold money alone."""
 
     closed: Buckets = field(default_factory=lambda: _NONE)
     leases: Mapping[str, Lease] = field(default_factory=lambda: _NONE)
+    tasks: Mapping[str, Task] = field(default_factory=lambda: _NONE)
 
     def spent(self, name: str, pot: Pot) -> int:
         """What counts as spent."""
         books = [self.closed, *(lease.spent for lease in self.leases.values())]
-        return pot.base + sum(_counted(book.get(name, _NONE), pot) for book in books)
+        mine = sum(_counted(task.spent, pot) for task in self.tasks.values()) if name == BUDGET else 0
+        return pot.base + mine + sum(_counted(book.get(name, _NONE), pot) for book in books)
+
+    @property
+    def kept(self) -> int:
+        """The money that tasks hold."""
+        return sum(task.held for task in self.tasks.values())
 
     def held(self, name: str, pot: Pot, now: float) -> int:
         """What is held beside it."""
-        return sum(lease.held.get(name, 0) for lease in self._living(pot, now))
+        mine = self.kept if name == BUDGET else 0
+        return mine + sum(lease.held.get(name, 0) for lease in self._living(pot, now))
 
     def holders(self, pot: Pot, now: float) -> int:
         """How many instances share the pot."""
@@ -99,6 +125,35 @@ class Shares:
             for bucket, amount in buckets.items():
                 mine[bucket] = mine.get(bucket, 0) + amount
         return replace(self.without(instance), closed=_recent(closed, pots))
+
+    def begun(self, task: str, amount: int) -> Shares:
+        """The row with so much set aside for a task."""
+        return replace(self, tasks={**self.tasks, task: Task(amount)})
+
+    def booked(self, task: str, pot: Pot, cost: int, whole: bool) -> Shares:
+        """The row when a task has cost so much in all; `whole`: nothing more is held for it. Changes nothing when that
+        is known, or the task is over."""
+        known = self.tasks.get(task)
+        if known is None:
+            return self
+        spent = dict(known.spent)
+        gone = [bucket for bucket in spent if bucket < pot.first]
+        more = max(0, cost - sum(spent.values()))
+        for bucket, amount in ((PAST, sum(spent.pop(one) for one in gone)), (pot.bucket, more)):
+            if amount:
+                spent[bucket] = spent.get(bucket, 0) + amount
+        return replace(self, tasks={**self.tasks, task: Task(0 if whole else known.amount, spent)})
+
+    def ended(self, task: str, pots: Mapping[str, Pot]) -> Shares:
+        """The row when a task is over: what it spent is closed."""
+        known = self.tasks.get(task)
+        if known is None:
+            return self
+        mine = dict(self.closed.get(BUDGET, _NONE))
+        for bucket, amount in known.spent.items():
+            mine[bucket] = mine.get(bucket, 0) + amount
+        tasks = {one: other for one, other in self.tasks.items() if one != task}
+        return replace(self, closed=_recent({**self.closed, BUDGET: mine}, pots), tasks=tasks)
 
     def _living(self, pot: Pot, now: float) -> list[Lease]:
         return [one for one in self.leases.values() if not pot.lapses or now - one.at < LAPSE_S]
@@ -152,7 +207,8 @@ def packed(shares: Shares) -> bytes:
         instance: [lease.since, lease.at, dict(lease.held), _named(lease.spent)]
         for instance, lease in shares.leases.items()
     }
-    return orjson.dumps({"closed": _named(shares.closed), "leases": leases})
+    tasks = {name: [task.amount, _texts(task.spent)] for name, task in shares.tasks.items()}
+    return orjson.dumps({"closed": _named(shares.closed), "leases": leases, **({"tasks": tasks} if tasks else {})})
 
 
 def unpacked(raw: bytes) -> Shares:
@@ -164,6 +220,7 @@ def unpacked(raw: bytes) -> Shares:
             instance: Lease(since, at, held, _numbered(spent))
             for instance, (since, at, held, spent) in read["leases"].items()
         },
+        {name: Task(amount, _numbers(spent)) for name, (amount, spent) in read.get("tasks", _NONE).items()},
     )
 
 
@@ -182,8 +239,16 @@ def _recent(books: Buckets, pots: Mapping[str, Pot]) -> Buckets:
 
 
 def _named(books: Buckets) -> dict[str, dict[str, int]]:
-    return {name: {str(bucket): amount for bucket, amount in one.items()} for name, one in books.items() if one}
+    return {name: _texts(one) for name, one in books.items() if one}
 
 
 def _numbered(books: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:
-    return {name: {int(bucket): amount for bucket, amount in one.items()} for name, one in books.items()}
+    return {name: _numbers(one) for name, one in books.items()}
+
+
+def _texts(buckets: Mapping[int, int]) -> dict[str, int]:
+    return {str(bucket): amount for bucket, amount in buckets.items()}
+
+
+def _numbers(buckets: Mapping[str, int]) -> dict[int, int]:
+    return {int(bucket): amount for bucket, amount in buckets.items()}

@@ -60,5 +60,10 @@ def hex_of(our_id: str) -> str:
     return our_id[-32:]
 
 
+def made_at(our_id: str) -> float:
+    """When an id was given, in seconds since 1970."""
+    return int(our_id[-32:-20], 16) / 1000
+
+
 def _bits(owner: Owner) -> str:
     return tag(owner.key_id)[:4].hex()

@@ -59,6 +59,7 @@ async def create(context: Context) -> BufferedReply:
         alias=context.caller.key_alias,
         tags=() if context.caller.key is None else context.caller.key.tags,
         idempotency_key=_idempotency_key(context),
+        key=context.caller.key,
     )
     return _answer(await context.parts.batches.create(asked))
 

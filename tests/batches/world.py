@@ -16,6 +16,11 @@ from shared.batches.document import Batch
 from shared.batches.driver import Driver
 from shared.batches.store import BatchStore
 from shared.batches.work import Lost, Means
+from shared.callers.key_store import KeyStore
+from shared.callers.shares import BUDGET, EMPTY, Shares, pots_of
+from shared.callers.tasks import Tasks
+from shared.callers.virtual_key import VirtualKey
+from shared.callers.wallet import read
 from shared.files.identity import BATCH, FILE, Owner, new_id
 from shared.files.store import FileStore, Storage
 from shared.seal import Sealer
@@ -32,6 +37,8 @@ from tests.memory_table import MemoryTable, Rows
 NOW = 1_800_000_000.0
 ANN = Owner("ann")
 SEALER = Sealer(["secret"])
+BUDGET_MAX, ESTIMATE = 10**12, 40_000_000
+"""Picodollars; nine requests cost more than the estimate when some are made twice."""
 CONFIG = """
 model_list:
 """ + "".join(
@@ -88,7 +95,8 @@ class World:
 
     def __init__(self, **azure: Any) -> None:
         self.now = NOW
-        self.rows, self.ledger_rows = Rows(), Rows()
+        self.rows, self.ledger_rows, self.key_rows = Rows(), Rows(), Rows()
+        self.key: VirtualKey | None = None
         self.blobs = MemoryBlobs()
         self.fleet = Fleet()
         self.azure = Azure(lambda: self.now, **azure)
@@ -104,6 +112,7 @@ class World:
         """One more worker, which dies when it is struck."""
         hit = strike or Strike()
         table = MemoryTable(self.rows, hit, hit)
+        keys = MemoryTable(self.key_rows, hit, hit)
         blobs = MemoryBlobs(hit, hit)
         blobs.blobs, blobs.blocks = self.blobs.blobs, self.blobs.blocks
         files_table = MemoryTable(self.rows, hit, hit)
@@ -112,6 +121,7 @@ class World:
             store=BatchStore(table), files=files, resources=self.azure.client(hit, hit), fleet=self.fleet,
             ledger=MemoryTable(self.ledger_rows, hit, hit), sealer=SEALER, clock=lambda: self.now,
             random_bytes=self.random_bytes, supervisor=self.supervisor, worker=f"w{next(self._names)}",
+            tasks=Tasks(keys, KeyStore(keys, lambda: self.now, self.random_bytes), lambda: self.now, self._no_sleep),
         )  # fmt: skip
         return Driver(means)
 
@@ -124,20 +134,43 @@ class World:
     async def create(
         self, custom_ids: Sequence[str], *, split: bool = True, rounds: int = 0, chunk_bytes: int = 300
     ) -> Batch:
-        """A batch of so many requests, which is open."""
+        """A batch of so many requests, which is open; ESTIMATE of its key's budget is set aside for it."""
+        keys = MemoryTable(self.key_rows)
+        store = KeyStore(keys, lambda: self.now, self.random_bytes)
+        if self.key is None:
+            draft = VirtualKey("", "", "", self.now, self.now, max_budget=BUDGET_MAX, budget_from=self.now)
+            _, self.key = await store.create(draft, None)
+        owner = Owner(self.key.key_id)
         self.lines = [line(one) for one in custom_ids]
         data = b"\n".join(self.lines) + b"\n"
-        file_id = new_id(FILE, ANN, self.now, self.random_bytes)
+        file_id = new_id(FILE, owner, self.now, self.random_bytes)
         self.blobs.blobs[file_id] = data, None  # type: ignore[assignment]
         batch = machine.begun(
             Batch(
-                new_id(BATCH, ANN, self.now, self.random_bytes), ANN.key_id, "/v1/chat/completions", file_id, len(data),
-                "m", self.now, new_id(FILE, ANN, self.now, self.random_bytes),
-                new_id(FILE, ANN, self.now, self.random_bytes), split=split, rounds=rounds, chunk_bytes=chunk_bytes,
+                new_id(BATCH, owner, self.now, self.random_bytes), owner.key_id, "/v1/chat/completions", file_id,
+                len(data), "m", self.now, new_id(FILE, owner, self.now, self.random_bytes),
+                new_id(FILE, owner, self.now, self.random_bytes), split=split, rounds=rounds, chunk_bytes=chunk_bytes,
+                budgeted=True,
             )
         )  # fmt: skip
-        await BatchStore(MemoryTable(self.rows)).create(batch)
+        batches = BatchStore(MemoryTable(self.rows))
+        await batches.note(batch)
+        await Tasks(keys, store, lambda: self.now, self._no_sleep).begin(self.key, batch.id, ESTIMATE)
+        await batches.insert(batch)
         return batch
+
+    async def _no_sleep(self, seconds: float) -> None:
+        """Nobody waits."""
+
+    def shares(self) -> Shares:
+        """The row of the key's budget."""
+        rows = [row for row in self.key_rows.kept.values() if row.partition.startswith("shares_")]
+        return read(rows[0]) if rows else EMPTY
+
+    @property
+    def spent(self) -> int:
+        """What the key has spent of its budget."""
+        return 0 if self.key is None else self.shares().spent(BUDGET, pots_of(self.key, self.now)[BUDGET])
 
     async def batch(self, batch_id: str) -> Batch:
         found = await BatchStore(MemoryTable(self.rows)).load(batch_id)
@@ -152,14 +185,20 @@ class World:
         assert await store.save(batch, found[1]) is not None
 
     async def move(self, batch_id: str, driver: Driver | None = None) -> bool:
-        """One look of a worker; whether it lived."""
+        """One look of a worker; whether it lived. Asserts that the key's budget has what was set aside, and no more
+        than the ledger of what was spent."""
+        lived = True
         try:
             await (driver or self.worker()).move(batch_id, self.now + 200)
         except Killed:
-            return False
+            lived = False
         except Lost:
             pass
-        return True
+        assert self.spent <= self.charged
+        if batch_id in self.shares().tasks:
+            ended = (await self.batch(batch_id)).ended
+            assert ended or self.spent + self.shares().kept == max(ESTIMATE, self.spent)
+        return lived
 
     async def finish(self, batch_id: str, seconds: float = 11.0, turns: int = 200) -> Batch:
         """Worker after worker looks at it, until nothing of it is open."""
@@ -197,8 +236,15 @@ class World:
         rows = [row for row in self.ledger_rows.kept.values() if row.partition.startswith("batch_")]
         return list(fold([entry for row in rows for entry in entries_of(row)]).values())
 
+    @property
+    def charged(self) -> int:
+        """What the ledger says was spent, in picodollars."""
+        return sum(one.cost or 0 for one in self.entries())
+
     def assert_priced(self, custom_ids: Sequence[str]) -> None:
-        """The ledger has what the resources billed, line by line."""
+        """The ledger has what the resources billed, line by line, and the key has spent it, to the picodollar."""
+        assert self.spent == self.charged
+        assert self.shares().tasks == {}
         ours = Counter(custom_ids[_number(one)] for one in self.entries() if one.status in ("settled", "unknown"))
         assert ours == Counter(custom_id for custom_id, _ in self.azure.bill)
 

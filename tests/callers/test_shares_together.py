@@ -2,6 +2,7 @@
 
 Steps come in any order: calls begin and end while writes are under way; a write is refused because another came
 between, is done and not acknowledged, or comes late; an instance is killed, or stands still until it is taken for dead.
+Batches set money aside for long, and are told of by workers that may know less than was told already.
 """
 
 from __future__ import annotations
@@ -57,6 +58,22 @@ class Sent:
 
 
 @dataclass
+class Batch:
+    """One batch in the book. `costs`: what it came to, each with its period, as it was first told; `sums`: what workers
+    knew at some time."""
+
+    name: str
+    reserved: int
+    costs: list[tuple[int, int]]
+    sums: list[int]
+    over: bool = False
+
+    @property
+    def cost(self) -> int:
+        return sum(cost for cost, _ in self.costs)
+
+
+@dataclass
 class Instance:
     """An instance, and what it has sent and not heard of."""
 
@@ -74,6 +91,7 @@ class Fleet:
         self.version = 0
         self.late: list[Sent] = []
         self.calls: list[Call] = []
+        self.batches: list[Batch] = []
         self.born = 0
         self.buried_alive = self.lapsed = False
         self.fleet = [self.new(), self.new()]
@@ -152,6 +170,37 @@ class Fleet:
         """The instance is gone with all it knew, but for what is in the ledger."""
         self.fleet[self.fleet.index(one)] = self.new()
 
+    def do_begin(self, _: Instance, amount: int, __: int) -> None:
+        """A batch sets money aside, if it is there."""
+        pot, amount = self.pots[BUDGET], 1 + amount % 4
+        left = (pot.limit or 0) - self.row.spent(BUDGET, pot) - self.row.held(BUDGET, pot, self.now)
+        if left >= amount:
+            self.batches.append(Batch(f"b{len(self.batches)}", amount, [], [0]))
+            self.put(self.row.begun(self.batches[-1].name, amount))
+
+    def do_book(self, _: Instance, which: int, cost: int) -> None:
+        """A batch has cost more by now, within its estimate; its worker tells so."""
+        if not self.batches:
+            return
+        one = self.batches[which % len(self.batches)]
+        if not one.over:
+            one.costs.append((min(cost, one.reserved - one.cost), self.pots[BUDGET].bucket))
+            one.sums.append(one.cost)
+            self.put(self.row.booked(one.name, self.pots[BUDGET], one.cost, whole=False))
+
+    def do_repeat(self, _: Instance, which: int, when: int) -> None:
+        """A worker that was slow tells what it knew; of a batch that is over perhaps."""
+        if self.batches:
+            one = self.batches[which % len(self.batches)]
+            self.put(self.row.booked(one.name, self.pots[BUDGET], one.sums[when % len(one.sums)], whole=one.over))
+
+    def do_end(self, _: Instance, which: int, __: int) -> None:
+        if self.batches:
+            one = self.batches[which % len(self.batches)]
+            pots = self.pots
+            one.over = True
+            self.put(self.row.booked(one.name, pots[BUDGET], one.cost, whole=True).ended(one.name, pots))
+
     def do_sweep(self, *_: object) -> None:
         """What instances left open that are gone, or were silent for long, is entered as spent, and they folded."""
         pots = self.pots
@@ -182,12 +231,16 @@ class Fleet:
         self.version += 1
 
     def check(self) -> None:
-        """What must hold after every step, and each takes a moment. Calls of the buried count twice."""
+        """What must hold after every step, and each takes a moment. Calls of the buried count twice; what was given up
+        is spent in its own period, and not set aside in the next."""
         self.now += 0.001
         period = self.pots[BUDGET].bucket
         settled = sum(call.cost for call in self.calls if call.cost is not None and call.period == period)
+        settled += self.booked(period)
         under_way = [call for call in self.calls if call.cost is None]
-        assert settled + sum(call.reserved for call in under_way) <= (KEY.max_budget or 0)
+        aside = sum(one.reserved - one.cost for one in self.batches if not one.over)
+        aside += sum(call.reserved for call in under_way if not call.given_up or call.period == period)
+        assert settled + aside <= (KEY.max_budget or 0)
         assert sum(call.started_at > self.now - 60 for call in self.calls) <= (KEY.rpm_limit or 0)
         numbers = {one.number for one in self.fleet}
         recent = [one for one in under_way if one.instance in numbers and not one.given_up]
@@ -196,6 +249,10 @@ class Fleet:
         for name, pot in self.pots.items():
             if not self.buried_alive and (name != PARALLEL or not self.lapsed):
                 assert self.row.spent(name, pot) + self.row.held(name, pot, self.now) <= (pot.limit or 0)
+
+    def booked(self, period: int) -> int:
+        """What batches have cost in a period."""
+        return sum(cost for one in self.batches for cost, when in one.costs if when == period)
 
     def end(self) -> None:
         """When everything has ended and everybody has told, the row and the book agree to the picodollar."""
@@ -213,6 +270,7 @@ class Fleet:
             one.holding.accept(left, self.now)
             assert one.holding.empty
         told = sum(call.cost or 0 for call in self.calls if call.period == pots[BUDGET].bucket)
+        told += self.booked(pots[BUDGET].bucket)
         spent = self.row.spent(BUDGET, pots[BUDGET])
         assert spent >= told if self.buried_alive else spent == told
 
@@ -228,6 +286,10 @@ WEIGHTS = {
     "wait": 2,
     "kill": 1,
     "sweep": 1,
+    "begin": 2,
+    "book": 2,
+    "repeat": 1,
+    "end": 1,
 }
 ACTIONS = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
 
@@ -242,3 +304,4 @@ def test_no_order_of_writes_deaths_and_delays_lets_more_be_spent_than_there_is(s
         fleet.check()
     fleet.end()
     assert fleet.row.leases == {}
+    assert set(fleet.row.tasks) == {one.name for one in fleet.batches if not one.over}

@@ -543,3 +543,41 @@ def test_batch_deployments_are_healthy_when_their_list_can_be_read(run: Running)
     found = run.http.get(f"/health?model={MODEL}").json()
     assert [one["model_id"][:4] for one in found["healthy_endpoints"]] == ["east"]
     assert [one["model_id"][:4] for one in found["unhealthy_endpoints"]] == ["west"]
+
+
+def virtual(run: Running, **limits: Any) -> dict[str, Any]:
+    made: dict[str, Any] = run.http.post("/key/generate", json=limits).raise_for_status().json()
+    return made
+
+
+def spend(run: Running, key: dict[str, Any]) -> Decimal:
+    found = run.http.get("/key/info", params={"key": key["key_id"]}).raise_for_status().json()["info"]
+    return Decimal(str(found["spend"]))
+
+
+def test_a_batch_is_paid_of_its_keys_budget(run: Running, account: str) -> None:
+    key = virtual(run, max_budget=1)
+    with httpx.Client(base_url=run.url, timeout=30, headers={"authorization": f"Bearer {key['key']}"}) as http:
+        file = http.post("/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", lines(20))}).json()
+        body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        batch = http.post("/v1/batches", json=body).raise_for_status().json()
+        shown = ended(run, batch["id"])
+        entries = batch_lines(run, shown["id"], account)
+        cost = sum(one.cost or 0 for one in entries)
+        assert {one.key_id for one in entries} == {key["key_id"]}
+        assert spend(run, key) == pytest.approx(Decimal(cost) / 10**12)
+        assert shown["spillway"]["cost_usd"] == pytest.approx(float(spend(run, key)))
+        assert cost > 0
+
+
+def test_a_batch_that_a_budget_does_not_carry_is_a_402(run: Running) -> None:
+    key = virtual(run, max_budget=0.00001)
+    with httpx.Client(base_url=run.url, timeout=30, headers={"authorization": f"Bearer {key['key']}"}) as http:
+        file = http.post("/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", lines(50))}).json()
+        body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        answer = http.post("/v1/batches", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (402, "insufficient_quota")
+        assert answer.headers["x-should-retry"] == "false"
+        assert http.get("/v1/batches").json()["data"] == []
+    assert run.sim.requests() == []
+    assert spend(run, key) == 0
