@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.spend.entry import Settlement, closed
 from shared.spend.ledger import Handle
 from shared.spend.outside import settle_late
 from shared.spend.records import entries_of
+from shared.spend.segments import Batch
 from shared.storage.tables import Row
 from tests.memory_table import MemoryTable
 from tests.spend.world import NOON, Fate, Instance, Killed, World, settled
@@ -255,6 +257,33 @@ async def test_storage_that_does_not_answer_is_waited_for_a_moment_only(
     assert asyncio.get_running_loop().time() - started < ledgers.REPLY_WAIT_S / 2
     assert (handle.buffered, one.ledger.state) == (True, "buffering")
     one.fate.go_on()
+
+
+async def test_a_loop_that_stood_still_itself_waits_on_for_storage() -> None:
+    batch = Batch()
+    batch.left = 1
+    waiting = asyncio.ensure_future(batch.wait(0.05))
+    await asyncio.sleep(0)
+    time.sleep(0.1)  # noqa: ASYNC251
+    await asyncio.sleep(0.005)
+    batch.written()
+    assert await waiting
+    assert batch.committed
+
+
+async def test_a_batch_is_waited_for_no_longer_than_it_may_and_by_many() -> None:
+    batch = Batch()
+    batch.left = 2
+    started = asyncio.get_running_loop().time()
+    waiting = asyncio.gather(*(batch.wait(0.05) for _ in range(3)))
+    given_up = asyncio.ensure_future(batch.wait(10.0))
+    await asyncio.sleep(0)
+    batch.written()
+    given_up.cancel()
+    assert await waiting == [False] * 3
+    assert asyncio.get_running_loop().time() - started >= 0.05
+    batch.written()
+    assert await batch.wait(0.0)
 
 
 async def test_a_sweep_with_nothing_to_do_asks_for_little(world: World) -> None:
