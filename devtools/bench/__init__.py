@@ -10,6 +10,7 @@ import click
 BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "speed": ("devtools.bench.speed.main", {"write": True}),
     "growth": ("devtools.bench.growth.main", {}),
+    "soak": ("devtools.bench.soak", {}),
     "coldstart": ("devtools.bench.coldstart", {}),
     "transport": ("devtools.bench.transport", {}),
     "streams": ("devtools.bench.streams", {}),
