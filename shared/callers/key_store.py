@@ -3,6 +3,7 @@
 key_{x}       {key_id}     the key's own row: what it may do, and the SHA-256 of the key that works
 hash_{x}      {SHA-256}    which key_id a key belongs to; x is the first hex digit of the id or of the hash
 alias         {alias}      which key_id has that name
+changing      {key_id}.…   which keys are about to be changed: key_changes.py
 holders       {instance}   which instances hold shares of limits: presence.py
 shares_{x}    {key_id}     what is spent and held of its limits: shares.py
 
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shared.callers import virtual_key
+from shared.callers.key_changes import announce
 from shared.callers.virtual_key import VirtualKey, hash_of, hint_of
 from shared.errors import BadRequest, NotFound, StorageFailed
 from shared.storage.tables import Row, Table, escaped
@@ -114,6 +116,7 @@ class KeyStore:
             new = replace(change(kept.key), key_id=key_id, updated_at=self._clock())
             if new.alias and new.alias != kept.key.alias:
                 await self._claim_alias(new.alias, key_id)
+            await self._announce(key_id)
             if await self._table.swap(_row(new), kept.etag) is None:
                 continue
             if kept.key.alias and new.alias != kept.key.alias:
@@ -148,6 +151,7 @@ class KeyStore:
         key = await self.get(key_id)
         if key.alias:  # while the key's own row has it, nobody else can have it
             await self._free_alias(key.alias, key_id)
+        await self._announce(key_id)
         await self._table.remove(_key_place(key_id), key_id)
         await self._table.remove(_hash_place(key.hash), key.hash)
         await self._table.remove(shares_place(key_id), key_id)
@@ -191,6 +195,9 @@ class KeyStore:
         held = await self._table.get(ALIASES, escaped(alias))
         if held is not None and held.properties["key_id"] == key_id:
             await self._table.remove(ALIASES, held.key)
+
+    async def _announce(self, key_id: str) -> None:
+        await announce(self._table, key_id, self._clock(), self._random_bytes)
 
     async def _id_of(self, hash: str) -> str | None:
         row = await self._table.get(_hash_place(hash), hash)

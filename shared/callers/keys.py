@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 
+from shared.callers.key_changes import KeyChanges
 from shared.callers.key_store import KeyStore
 from shared.callers.known_keys import KnownKeys
 from shared.callers.purses import Purses
@@ -39,7 +40,8 @@ class Keys:
         self.purses = Purses(desk(table, instance, supervisor, clock, now), reserve_max)
         self.store = KeyStore(table, clock, random_bytes)
         self.tasks = Tasks(table, self.store, clock)
-        self.known = KnownKeys(self._find, supervisor, now)
+        self.changes = KeyChanges(table, supervisor, now)
+        self.known = KnownKeys(self._find, supervisor, now, self.changes.settled)
 
     async def spent(self, key: VirtualKey) -> int:
         """What was spent by the key in its budget's period, in picodollars. Raises StorageFailed."""

@@ -1,11 +1,13 @@
 """What this instance knows of the keys that it is asked with: a short memory in front of the table.
 
+    without a note since      taken as it is, up to key_changes.TRUSTED_S; read again meanwhile from REREAD_S on
     younger than FRESH_S      taken as it is
     younger than STALE_S      taken as it is, and read again meanwhile
     older                     read again first; where storage does not answer, taken as it is until LAST_S
 
-So a key that is blocked stops within STALE_S and one read on every instance, and a key in use waits for no storage. A
-key that does not exist is remembered as well; without an answer it is no 401 but a 503. One read a key at a time.
+The notes of key_changes.py name the keys that are being changed; where they cannot be seen, every key is read. So a
+key that is blocked stops within STALE_S and one read on every instance, and a key in use waits for no storage. A key
+that does not exist is remembered as well; without an answer it is no 401 but a 503. One read a key at a time.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from shared.supervisor import Supervisor
 
 FRESH_S = 2.0
 STALE_S = 4.0
+REREAD_S = 600.0
 LAST_S = 900.0
 """In an outage a key that was known is taken so long for what it was."""
 WAIT_KNOWN_S = 0.5
@@ -44,10 +47,18 @@ class _Known:
 
 
 class KnownKeys:
-    """`now` is a clock in seconds that goes forward."""
+    """`now` is a clock in seconds that goes forward. `settled` says whether a key, by its id, is still what was read of
+    it then."""
 
-    def __init__(self, find: Find, supervisor: Supervisor, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        find: Find,
+        supervisor: Supervisor,
+        now: Callable[[], float],
+        settled: Callable[[str, float], bool] = lambda key_id, read_at: False,
+    ) -> None:
         self._find = find
+        self._settled = settled
         self._supervisor = supervisor
         self._now = now
         self._keys: OrderedDict[str, _Known] = OrderedDict()
@@ -58,6 +69,10 @@ class KnownKeys:
         """The key with this hash, None when there is none. Raises StorageFailed where nobody can tell."""
         known = self._known(hash)
         age = float("inf") if known is None else self._now() - known.at
+        if known is not None and known.key is not None and self._settled(known.key.key_id, known.at):
+            if age >= REREAD_S and self._now() - known.failed_at >= PAUSE_S:
+                self._begin(hash, known)
+            return known.key
         if known is None or age >= STALE_S:
             known = await self._read_first(hash, known)
         elif age >= FRESH_S and self._now() - known.failed_at >= PAUSE_S:

@@ -7,7 +7,8 @@
 3. In every key's row its lease becomes what the key has spent there, by the lease or by the ledger, whichever is more;
    then its row in `holders` goes.
 
-Each step may be done twice, at once, late or not to its end. With nothing to do it takes one request.
+Each step may be done twice, at once, late or not to its end. With nothing to do it takes one request, and one more
+for the notes of changed keys.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from shared.callers import key_changes
 from shared.callers.key_store import KeyStore, shares_place
 from shared.callers.keys import Keys
 from shared.callers.presence import HOLDERS
@@ -42,6 +44,7 @@ async def run(keys: Keys | None, ledger: Table | None) -> int:
     """One run; nothing without a storage account. Raises StorageFailed."""
     if keys is None or ledger is None:
         return 0
+    await key_changes.clean(keys.table, keys.clock())
     return await KeySweep(keys.table, ledger, keys.store, keys.clock).run()
 
 

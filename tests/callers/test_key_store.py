@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.callers import key_changes
 from shared.callers.key_store import CLAIM_S, KeyStore
 from shared.callers.virtual_key import VirtualKey, hash_of
 from shared.errors import BadRequest, NotFound, StorageFailed
@@ -146,9 +147,11 @@ async def test_another_key_takes_the_place_of_the_old_one(store: KeyStore) -> No
     assert (new.key_id, new.alias, old) == (key.key_id, "team", hash_of(secret))
 
 
-async def test_a_deleted_key_leaves_nothing(store: KeyStore, table: MemoryTable) -> None:
+async def test_a_deleted_key_leaves_a_note_for_a_while_and_then_nothing(store: KeyStore, table: MemoryTable) -> None:
     _, key = await store.create(DRAFT, None)
     await store.delete(key.key_id)
+    assert {row.partition for row in table.all} == {key_changes.NOTES}
+    await key_changes.clean(table, 1000.0 + key_changes.NOTE_S)
     assert table.all == []
     with pytest.raises(NotFound):
         await store.delete(key.key_id)
