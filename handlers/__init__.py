@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.hosting import tame
-
-tame()  # before the extension builds its server, so before anything is indexed
-
 
 def blueprints() -> tuple[func.Blueprint, ...]:
     """Every blueprint; the host orders functions by name, not by this."""

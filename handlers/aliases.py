@@ -5,9 +5,9 @@ it lists every method, because the host never answers 405 and the worker's serve
 """
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer_path
+from shared.hosting import Request, Response
 
 blueprint = func.Blueprint()
 

@@ -1,10 +1,10 @@
 """Audio."""
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
+from shared.hosting import Request, Response
 from shared.operations.table import AUDIO_SPEECH, AUDIO_SPEECH_RETRIEVE, AUDIO_TRANSCRIPTIONS, AUDIO_TRANSLATIONS
 
 blueprint = func.Blueprint()

@@ -1,10 +1,10 @@
 """Batches."""
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
+from shared.hosting import Request, Response
 from shared.operations.table_batches import BATCHES_CANCEL, BATCHES_CREATE, BATCHES_LIST, BATCHES_RETRIEVE
 
 blueprint = func.Blueprint()

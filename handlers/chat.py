@@ -1,10 +1,10 @@
 """Chat completions."""
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
+from shared.hosting import Request, Response
 from shared.operations.table import CHAT_COMPLETIONS
 
 blueprint = func.Blueprint()

@@ -1,10 +1,10 @@
 """Files, and uploads of them in parts."""
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
+from shared.hosting import Request, Response
 from shared.operations.table_files import (
     FILES_CONTENT,
     FILES_CREATE,

@@ -1,10 +1,10 @@
 """Fine-tuning jobs."""
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
+from shared.hosting import Request, Response
 from shared.operations.table_fine_tuning import (
     FINE_TUNING_JOBS_CANCEL,
     FINE_TUNING_JOBS_CHECKPOINTS,

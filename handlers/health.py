@@ -1,10 +1,10 @@
 """Health and metrics."""
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
+from shared.hosting import Request, Response
 from shared.operations.table import HEALTH, HEALTH_DOCTOR, HEALTH_LIVELINESS, HEALTH_READINESS, METRICS
 
 blueprint = func.Blueprint()

@@ -10,11 +10,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from azurefunctions.extensions.http.fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from shared import gateway
 from shared.errors import ClientClosedRequest, InternalError, SpillwayError
+from shared.hosting import Request, Response
 from shared.operations.operation import Operation
 from shared.operations.reply import BufferedReply, Reply, StreamedReply
 

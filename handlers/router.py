@@ -1,10 +1,10 @@
 """The router, asked about itself."""
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from handlers.http import answer
 from handlers.routes import trigger
+from shared.hosting import Request, Response
 from shared.operations.table import ROUTER_EXPLAIN
 
 blueprint = func.Blueprint()

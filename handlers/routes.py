@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
 
+from shared.hosting import Request, Response
 from shared.operations.operation import Operation
 
 Handler = Callable[[Request], Awaitable[Response]]

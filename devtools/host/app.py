@@ -36,7 +36,7 @@ class Host:
         self._custom = forwarding.encoded(indexed.custom_headers)
         self._request_type: Any = RequestTrackerMeta.get_request_type()  # type: ignore[no-untyped-call]
         if self._request_type is None and indexed.table.routes:
-            raise IndexingError("HTTP functions need azurefunctions.extensions.http.fastapi imported by the app")
+            raise IndexingError("HTTP functions need a web extension that the app imports, as shared/hosting.py is one")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fastapi.encoders import jsonable_encoder
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from devtools.host.body import Receive
 from devtools.host.forwarding import Headers, client_headers
@@ -125,11 +123,9 @@ async def call(function: Function, arguments: dict[str, Any]) -> Any:
 async def _response(function: Function, arguments: dict[str, Any]) -> Response:
     try:
         result = await call(function, arguments)
-        if result is None:
-            raise ValueError(f"{function.name} returned None")
-        return result if isinstance(result, Response) else JSONResponse(jsonable_encoder(result))
-    except HTTPException as error:
-        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+        if not isinstance(result, Response):
+            raise TypeError(f"{function.name} answered {type(result).__name__}, which is no response")
+        return result
     except Exception:
         _report(function)
         return PlainTextResponse("Internal Server Error", 500)

@@ -15,17 +15,17 @@ from pathlib import Path
 import azure.functions as func
 import httpx
 import pytest
-from azurefunctions.extensions.http.fastapi import Request, Response
 
 from devtools.host import create_host
 from devtools.host.cli import listing
 from devtools.host.index import Index, IndexingError, index, load_app
 from devtools.processes import free_port
+from shared.hosting import Request, Response
 
 ROOT = Path(__file__).parents[2]
 HEADER = """
 import azure.functions as func
-from azurefunctions.extensions.http.fastapi import Request, Response
+from shared.hosting import Request, Response
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 """
 ONE_FUNCTION = (
@@ -195,7 +195,7 @@ STREAMS = (
     HEADER
     + """
 import asyncio
-from azurefunctions.extensions.http.fastapi import StreamingResponse
+from starlette.responses import StreamingResponse
 
 @app.route(route="stream", methods=["GET"])
 async def stream(req: Request) -> StreamingResponse:

@@ -100,7 +100,7 @@ def test_another_spelling_reaches_the_catch_all_under_the_runtime(worker: Worker
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc", "/docs/oauth2-redirect"])
-def test_the_paths_of_the_worker_s_fastapi_are_spillway_s_404(worker: Worker, path: str) -> None:
+def test_the_paths_that_fastapi_would_answer_are_spillway_s_404(worker: Worker, path: str) -> None:
     answer = httpx.get(worker.url + path, headers={"authorization": f"Bearer {KEY}"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_url")
 
