@@ -96,18 +96,21 @@ class WebApp(base.WebApp):
 
 
 class WebServer(base.WebServer):
-    """uvicorn on the address that the worker chose, on the worker's loop."""
+    """uvicorn on the address that the worker chose, on the worker's loop.
 
-    web_app: WebApp
+    The worker makes it when the app is indexed, which no other host does, and then tells the host the address: what
+    can take time is done before.
+    """
 
-    async def serve(self) -> None:
-        """Serves until the worker is killed."""
-        import uvicorn  # the worker asks for its server right after the app is indexed, and no other host does
+    def __init__(self, hostname: str, port: int, web_app: base.WebApp) -> None:
+        import uvicorn
 
+        super().__init__(hostname, port, web_app)
         config = uvicorn.Config(
             self.web_app,
-            host=self.hostname,
-            port=self.port,
+            host=hostname,
+            port=port,
+            interface="asgi3",
             lifespan="off",
             ws="none",
             log_level="warning",
@@ -115,7 +118,12 @@ class WebServer(base.WebServer):
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
         )
-        await uvicorn.Server(config).serve()
+        config.load()
+        self._server = uvicorn.Server(config)
+
+    async def serve(self) -> None:
+        """Serves until the worker is killed."""
+        await self._server.serve()
 
 
 def _waiting(handler: Handler) -> MutableMapping[str, object] | None:

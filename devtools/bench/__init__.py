@@ -12,6 +12,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "growth": ("devtools.bench.growth.main", {}),
     "soak": ("devtools.bench.soak", {}),
     "coldstart": ("devtools.bench.coldstart", {}),
+    "runtime": ("devtools.bench.runtime", {}),
     "transport": ("devtools.bench.transport", {}),
     "streams": ("devtools.bench.streams", {}),
     "speech": ("devtools.bench.speech", {}),
