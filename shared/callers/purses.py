@@ -19,7 +19,7 @@ from shared.callers.known_keys import KEYS_MAX
 from shared.callers.shares import BUDGET, EMPTY, PARALLEL, REQUESTS, TOKENS, Pot, pots_of, room_at
 from shared.callers.tasks import CALLS, TASKS
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import Desk, Wallet, read
+from shared.callers.wallet import IDLE_S, RENEW_S, Desk, Wallet, read
 from shared.config.pricing import PICO
 from shared.errors import BudgetExceeded, RateLimited, SpillwayError, StorageFailed, Unavailable
 
@@ -27,6 +27,10 @@ log = logging.getLogger("spillway")
 
 TICK_S = 0.25
 KEPT_AT_ONCE = 16
+PATIENT_S = 120.0
+"""RENEW_S and IDLE_S of a key without limits, unless there is a CROWD: nobody waits for what it gives back, and what it
+has spent may be told so late, as it has a lease and the ledger has the rest. Less than key_sweep.SILENT_S."""
+CROWD = KEYS_MAX // 2
 WAIT_S = 2.0
 """An attempt whose money is set aside for others waits so long for some of it to come back."""
 ASK_S = 0.2
@@ -80,14 +84,26 @@ class Purses:
         """Renews leases and gives back what is not needed, for ever."""
         while True:
             await asyncio.sleep(TICK_S)
-            due = [wallet for wallet in self._wallets.values() if wallet.due()]
-            for start in range(0, len(due), KEPT_AT_ONCE):
-                some = due[start : start + KEPT_AT_ONCE]
-                await asyncio.gather(*(wallet.keep() for wallet in some), return_exceptions=True)
-                for wallet in some:
-                    self.tell(wallet)
-            for key_id in [key_id for key_id, wallet in self._wallets.items() if wallet.gone]:
-                del self._wallets[key_id]
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Does it once, with the wallets that something may be due for."""
+        now, crowded = self._desk.now(), len(self._wallets) >= CROWD
+        awake = [wallet for wallet in self._wallets.values() if crowded or now >= wallet.rests_until]
+        for wallet in awake:
+            patient = not crowded and not wallet.key.limited
+            wallet.renew_s, wallet.idle_s = (PATIENT_S, PATIENT_S) if patient else (RENEW_S, IDLE_S)
+        due = [wallet for wallet in awake if wallet.due()]
+        for start in range(0, len(due), KEPT_AT_ONCE):
+            some = due[start : start + KEPT_AT_ONCE]
+            await asyncio.gather(*(wallet.keep() for wallet in some), return_exceptions=True)
+            for wallet in some:
+                self.tell(wallet)
+        for wallet in awake:
+            if wallet.gone:
+                self._wallets.pop(wallet.key.key_id, None)
+            elif not wallet.key.limited:
+                wallet.rests_until = self._desk.now() + _rest_s(wallet)
 
     def tell(self, wallet: Wallet) -> None:
         """Says once in a period that a budget is overspent, or that its soft limit is reached."""
@@ -139,7 +155,8 @@ class Purses:
                 self._desk.supervisor.keep(self.keep, "limits of keys")
                 self._keeping = True
             wallet = self._wallets[key.key_id] = Wallet(key, self._desk)
-        wallet.key = key
+        if key is not wallet.key:
+            wallet.key, wallet.rests_until = key, float("-inf")  # it may have limits now
         return wallet
 
 
@@ -232,6 +249,15 @@ class Ticket:
         enough = left >= (1 if self.open_ended else amount)
         aside = CALLS if self._there(amount) else TASKS if enough else ""
         return exceeded(self.wallet.key, clock, left, None if self.open_ended else amount, aside)
+
+
+def _rest_s(wallet: Wallet) -> float:
+    """For how long nothing is due of a key without limits, whatever calls come."""
+    if not wallet.holding.leased or wallet.writing:
+        return 0.0
+    desk = wallet.desk
+    renewed_s, quiet_s = desk.clock() - wallet.holding.renewed_at, desk.now() - wallet.touched_at
+    return min(wallet.renew_s - renewed_s, wallet.idle_s - quiet_s)
 
 
 def reached(wallet: Wallet) -> bool:

@@ -57,7 +57,8 @@ class Desk:
 
 @dataclass(slots=True)
 class Wallet:
-    """`key` is as it was last known. `calls`: those under way. `seen`: the row as it was last read or written."""
+    """`key` is as it was last known. `calls`: those under way. `seen`: the row as it was last read or written.
+    `rests_until`: nothing is due before, whatever calls come."""
 
     key: VirtualKey
     desk: Desk
@@ -67,6 +68,9 @@ class Wallet:
     seen_at: float = float("-inf")
     touched_at: float = field(init=False)
     failed_at: float = float("-inf")
+    renew_s: float = RENEW_S
+    idle_s: float = IDLE_S
+    rests_until: float = float("-inf")
     _waiting: dict[object, Amounts] = field(default_factory=dict)
     _taken: dict[str, int] = field(default_factory=dict)
     _asked_at: float = float("-inf")
@@ -167,7 +171,7 @@ class Wallet:
         if not holding.leased:
             return now - self._asked_at >= TELL_S
         quiet_s = now - self.touched_at
-        if self.desk.clock() - holding.renewed_at >= RENEW_S or (quiet_s >= IDLE_S and not self.calls):
+        if self.desk.clock() - holding.renewed_at >= self.renew_s or (quiet_s >= self.idle_s and not self.calls):
             return True
         return quiet_s >= SLACK_S and now - self._asked_at >= SLACK_S and self._hoards()
 
@@ -255,7 +259,7 @@ class Wallet:
         for one in self._waiting.values():
             for name, amount in one.items():
                 needs[name] = needs.get(name, 0) + amount
-        if quiet_s >= IDLE_S and not needs and not self.calls and self.holding.leased:
+        if quiet_s >= self.idle_s and not needs and not self.calls and self.holding.leased:
             return self.holding.propose_leaving(shares, pots, clock)
         passed_s = max(now - self._asked_at, SLACK_S)
         more = {name: int(taken * AHEAD_S / passed_s) for name, taken in self._taken.items()}

@@ -11,7 +11,7 @@ import pytest
 
 from shared.callers import purses, wallet
 from shared.callers.key_store import shares_place
-from shared.callers.purses import Purses, Ticket
+from shared.callers.purses import PATIENT_S, Purses, Ticket
 from shared.callers.shares import BUDGET, EMPTY, PARALLEL, TOKENS, Shares, pots_of
 from shared.callers.virtual_key import VirtualKey
 from shared.callers.wallet import Wallet, desk, read
@@ -465,3 +465,48 @@ async def test_a_cancelled_call_leaves_nothing_behind(town: Town) -> None:
 
 def test_a_wallet_that_nobody_used_is_not_written(town: Town) -> None:
     assert Wallet(KEY, desk(MemoryTable(), "i", Supervisor(), lambda: 0.0, lambda: 0.0)).gone
+
+
+async def test_a_key_without_limits_is_written_seldom_and_all_that_it_spent_is_told(town: Town) -> None:
+    one = town.instance()
+    await call(one, KEY, 10, 10)
+    await town.until(lambda: town.spent(KEY) == 10, step_s=0.1)
+    table, began = town.tables[0], town.at
+    before = sum(table.calls.values())
+    for _ in range(10):
+        await call(one, KEY, 10, 10)
+        town.at += (PATIENT_S - 10) / 10
+        await one.turn()
+    assert sum(table.calls.values()) == before
+    spent = 10 + 10 * 10
+    assert await one.spent(KEY) == spent
+    await town.until(lambda: town.spent(KEY) == spent, step_s=1.0)
+    assert town.at - began < PATIENT_S + 30
+    await town.until(lambda: len(one) == 0, step_s=1.0)
+    assert town.spent(KEY) == spent
+    assert not town.row(KEY).leases
+
+
+async def test_a_key_that_is_limited_from_now_on_is_told_as_soon_as_a_limited_one(town: Town) -> None:
+    one, limited = town.instance(), replace(KEY, max_budget=1000)
+    await call(one, KEY, 10, 10)
+    await town.until(lambda: town.spent(KEY) == 10, step_s=0.1)
+    await call(one, KEY, 5, 5)
+    await call(one, limited, 0, 0)
+    await town.until(lambda: town.spent(KEY) == 15, step_s=0.1)
+    began = town.at
+    await town.until(lambda: len(one) == 0, step_s=0.1)
+    assert town.at - began < wallet.RENEW_S
+
+
+async def test_in_a_crowd_of_keys_an_idle_one_is_forgotten_soon(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purses, "CROWD", 3)
+    one, keys = town.instance(), [replace(KEY, key_id=f"key_{number}") for number in range(3)]
+    for key in keys[:2]:
+        await call(one, key, 1, 1)
+    await town.until(lambda: all(town.spent(key) == 1 for key in keys[:2]), step_s=0.1)
+    began = town.at
+    await call(one, keys[2], 1, 1)
+    await town.until(lambda: len(one) < 3, step_s=0.1)
+    assert town.at - began < wallet.IDLE_S + 3
+    assert all(town.spent(key) == 1 for key in keys[:1])
