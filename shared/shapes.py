@@ -30,38 +30,58 @@ Place = tuple[Any, Any, Mark, str]
 """The object or array that holds a string, its key there, what it is, and its path, such as `input[0].id`."""
 
 
-def places(value: Any, shape: Shape, path: str = "") -> list[Place]:
+def places(value: Any, shape: Shape) -> list[Place]:
     """Every marked place of `value` at which there is a string, in the order of the shape. Tolerates any JSON."""
-    found: list[Place] = []
-    _find(value, shape, path, found)
-    return found
+    found: list[_Found] = []
+    _find(value, shape, None, found)
+    return [(holder, key, mark, _path(way)) for holder, key, mark, way in found] if found else []
 
 
 def replace(value: Any, shape: Shape, change: Callable[[str, Mark], str]) -> bool:
     """Changes the string at every marked place of `value`, in place; whether there was any."""
-    found = places(value, shape)
+    found: list[_Found] = []
+    _find(value, shape, None, found)
     for holder, key, mark, _ in found:
         holder[key] = change(holder[key], mark)
     return bool(found)
 
 
-def _find(value: Any, shape: Shape, path: str, found: list[Place]) -> None:
-    if isinstance(shape, tuple):
+# The keys that lead to a place, the last one first. Most bodies have no marked place, so paths are written when asked.
+_Way: TypeAlias = "tuple[_Way, str | int] | None"
+_Found = tuple[Any, Any, Mark, _Way]
+
+
+def _find(value: Any, shape: Shape, way: _Way, found: list[_Found]) -> None:
+    if type(shape) is dict:
+        if isinstance(value, dict):
+            for name, inner in shape.items():
+                item = value.get(name)
+                if item is not None:
+                    _inside(value, name, item, inner, (way, name), found)
+    elif type(shape) is list:
+        if isinstance(value, list):
+            inner = shape[0]
+            for index, item in enumerate(value):
+                _inside(value, index, item, inner, (way, index), found)
+    else:
         for alternative in shape:
-            _find(value, alternative, path, found)
-    elif isinstance(shape, list) and isinstance(value, list):
-        for index, item in enumerate(value):
-            _inside(value, index, item, shape[0], f"{path}[{index}]", found)
-    elif isinstance(shape, dict) and isinstance(value, dict):
-        for name, inner in shape.items():
-            item = value.get(name)
-            if item is not None:
-                _inside(value, name, item, inner, f"{path}.{name}" if path else name, found)
+            _find(value, alternative, way, found)
 
 
-def _inside(holder: Any, key: str | int, item: Any, shape: Shape, path: str, found: list[Place]) -> None:
-    for one in shape if isinstance(shape, tuple) else (shape,):
-        if not isinstance(one, Mark):
-            _find(item, one, path, found)
-        elif isinstance(item, str) and item:
-            found.append((holder, key, one, path))
+def _inside(holder: Any, key: str | int, item: Any, shape: Shape, way: _Way, found: list[_Found]) -> None:
+    if type(shape) is tuple:
+        for alternative in shape:
+            _inside(holder, key, item, alternative, way, found)
+    elif type(shape) is Mark:
+        if isinstance(item, str) and item:
+            found.append((holder, key, shape, way))
+    elif isinstance(item, dict | list):
+        _find(item, shape, way, found)
+
+
+def _path(way: _Way) -> str:
+    parts: list[str] = []
+    while way is not None:
+        way, key = way
+        parts.append(f"[{key}]" if isinstance(key, int) else f".{key}" if way is not None else key)
+    return "".join(reversed(parts))

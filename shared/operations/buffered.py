@@ -42,6 +42,7 @@ async def serve(exchange: Exchange, client: ClientConnection) -> BufferedReply:
     The work goes on without the client: after a disconnect for `drain_s`, after the front end's limit until its own
     timeout, so that what Azure bills is read and recorded. Raises SpillwayError.
     """
+    exchange.bounded = True
     work = exchange.start(_work(exchange), "buffered call")
     try:
         ended = await client.outlasts(work, exchange.settings.edge_timeout_s)

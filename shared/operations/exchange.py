@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from shared.operations.accounting import Account, Refused, tell
 from shared.operations.attached import Attached
 from shared.operations.background import Background, Job
 from shared.operations.operation import Call, Proxied
-from shared.operations.told import tell_attempts
+from shared.operations.told import header_value, tell_attempts
 from shared.routing.attempts import Attempt, Group, Rules, Run, Trail
 from shared.routing.estimates import Demand
 from shared.routing.fallbacks import Fallbacks
@@ -50,7 +51,7 @@ class Exchange:
     """One call under way. `drain_s`: seconds an answer is read on after its client left.
 
     `estimated` is the usage of the call before its answer. `abandoned`: nobody waits for the answer any more, so no
-    further deployment is asked for it.
+    further deployment is asked for it. `bounded`: the whole answer is waited for `total_s` at most.
     """
 
     call: Call
@@ -77,6 +78,7 @@ class Exchange:
     trail: Trail = field(init=False)
     response_headers: Mapping[str, str] | None = None
     abandoned: bool = False
+    bounded: bool = False
     _recorded: bool = False
     _noted: bool | None = None
     _sent: Call | None = None
@@ -142,7 +144,7 @@ class Exchange:
             content=operation.encode(call, deployment) if operation.method == "POST" else None,
             entry_id=attempt.entry_id,
             accept=self._accept,
-            first_byte_s=self.call.timeout_s if self.call.timeout_s is not None else self._first_byte_s(deployment),
+            first_byte_s=self._first_byte_s(deployment),
             method=operation.method,
             ids=call.ids,
             query=call.query,
@@ -188,8 +190,8 @@ class Exchange:
             headers["x-spillway-usage"] = "local"
         attempt = self.trail.last
         if attempt is not None:
-            headers["x-spillway-deployment"] = _header_value(attempt.deployment.label)
-            headers["x-spillway-model-id"] = _header_value(attempt.deployment.id)
+            headers["x-spillway-deployment"] = header_value(attempt.deployment.label)
+            headers["x-spillway-model-id"] = header_value(attempt.deployment.id)
         upstream = self.response_headers
         if upstream is not None:
             headers |= {name: upstream[name] for name in _PASSED_ON if name in upstream}
@@ -289,9 +291,8 @@ class Exchange:
         return "application/json" if self.operation.replies_json and not self.call.stream else "*/*"
 
     def _first_byte_s(self, deployment: Deployment) -> float:
-        return deployment.timeouts.first_byte_s if self.call.stream else deployment.timeouts.total_s
-
-
-def _header_value(text: str) -> str:
-    """The text as a header can carry it: a model's name or id from the configuration may hold any character."""
-    return text.encode("ascii", "replace").decode()
+        """Infinite where `total_s`, which bounds the whole answer, ends sooner."""
+        seconds = self.call.timeout_s
+        if seconds is None:
+            seconds = deployment.timeouts.first_byte_s if self.call.stream else deployment.timeouts.total_s
+        return math.inf if self.bounded and seconds >= self.total_s else seconds

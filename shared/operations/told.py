@@ -40,3 +40,8 @@ def _tried(attempt: Attempt) -> Tried:
     deployment, failure = attempt.deployment, attempt.failure
     code = None if failure is None else failure.code or str(failure.status)
     return Tried(deployment.label, deployment.id, code, isinstance(failure, RateLimited))
+
+
+def header_value(text: str) -> str:
+    """The text as a header can carry it: a model's name or id from the configuration may hold any character."""
+    return text.encode("ascii", "replace").decode()

@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 
 from shared.catalog.price import Price, Rates
 from shared.config.pricing import PICO, Tier
@@ -56,6 +57,17 @@ class Charge:
 
 Part = tuple[str, int, int | None]
 """Name, how many, picodollars each."""
+_SPECIAL = attrgetter(
+    "audio_prompt",
+    "image_prompt",
+    "cache_write",
+    "cached_audio",
+    "cached_image",
+    "audio_completion",
+    "image_completion",
+)
+_TOOLS = attrgetter("web_searches", "file_searches", "containers")
+"""Most attempts have none of these: they are priced without looking at each."""
 
 
 def charge(usage: Usage, price: Price, *, batch: bool = False) -> Charge:
@@ -124,6 +136,14 @@ def _images(usage: Usage, price: Price, rates: Rates, estimated: bool) -> tuple[
 
 def _tokens(usage: Usage, rates: Rates) -> list[Part]:
     """Every token of the prompt and of the completion, once."""
+    if not any(_SPECIAL(usage)):
+        cached = min(usage.cached, usage.prompt)
+        return [
+            ("input", usage.prompt - cached, rates.input),
+            ("cached", cached, rates.cached),
+            ("output", max(usage.completion - usage.reasoning, 0), rates.output),
+            ("reasoning", usage.reasoning, rates.reasoning),
+        ]
     heard = max(usage.audio_prompt - usage.cached_audio, 0)
     seen = max(usage.image_prompt - usage.cached_image, 0)
     other = heard + seen + usage.cached_audio + usage.cached_image + usage.cache_write
@@ -145,6 +165,8 @@ def _tokens(usage: Usage, rates: Rates) -> list[Part]:
 
 
 def _tools(usage: Usage, price: Price) -> list[Part]:
+    if not any(_TOOLS(usage)):
+        return []
     return [
         ("web_search", usage.web_searches, price.web_search),
         ("file_search", usage.file_searches, price.file_search),

@@ -9,6 +9,7 @@ first gateway: indexing the app does not wait for them.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -85,11 +86,13 @@ async def send(
     """Sends and waits for the status line. The response's body is still on the wire: read or close it.
 
     Raises UpstreamUnreachable (nothing was sent), UpstreamNoReply (sent, then the connection broke),
-    UpstreamTimeout (sent, no status line within `first_byte_s` seconds) or BadRequest (nothing was sent: a caller's
-    own address is not public).
+    UpstreamTimeout (sent, no status line within `first_byte_s` seconds, which may be infinite) or BadRequest (nothing
+    was sent: a caller's own address is not public).
     """
     request.extensions["timeout"] = {"connect": connect_s, "pool": POOL_TIMEOUT_S + connect_s}
     try:
+        if first_byte_s == math.inf:
+            return await transport.handle_async_request(request)
         async with asyncio.timeout(first_byte_s):
             return await transport.handle_async_request(request)
     except TimeoutError as error:
