@@ -141,9 +141,9 @@ class Gateway:
         self._sharing = False
         everywhere, next_id = self.router.every_deployment, self.call_ids.next
         self.files = files_of(account, self.supervisor, clock, random_bytes, self.upstream, next_id, everywhere)
-        self.tuning = Workshop(
-            self.router, self.files, self.upstream, self.call_ids, self.supervisor, clock, random_bytes, config
-        ).tuning(table(TABLE), self.books.ledger)
+        ways = self.upstream, self.call_ids, self.supervisor, clock, random_bytes
+        workshop = Workshop(self.router, self.files, *ways, config, self.keys)
+        self.tuning = workshop.tuning(table(TABLE), self.books.ledger)
         self._intake = Intake(
             config,
             settings,

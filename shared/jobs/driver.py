@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from shared.errors import BadRequest, NotFound, SpillwayError, StorageFailed
 from shared.files.identity import JOB
+from shared.jobs import budget
 from shared.jobs.ending import Ending
 from shared.jobs.job import ENDED, Job
 from shared.jobs.placing import of_resource
@@ -90,6 +91,7 @@ class Driver:
         found = await means.store.load(job_id)
         if found is None:
             if means.clock() - int(job_id[-32:-20], 16) / 1000 > ORPHAN_S:
+                await budget.drop(means, job_id)
                 await means.store.close_entry(job_id)
             return
         work = Work(means, *found)
@@ -158,6 +160,7 @@ class Driver:
         return await self._means.resources.get(deployment, job.job)
 
     async def _close(self, job: Job) -> None:
+        await budget.end(self._means, job)
         if job.hidden:
             await self._means.store.remove(job)
         else:

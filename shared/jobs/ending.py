@@ -9,7 +9,7 @@ from shared.errors import NotFound
 from shared.files.blocks import BlockWriter
 from shared.files.identity import FILE, Owner, new_id
 from shared.files.stored_file import StoredFile
-from shared.jobs import charging
+from shared.jobs import budget, charging
 from shared.jobs.job import Job
 from shared.jobs.placing import of_resource
 from shared.jobs.work import Means, Work
@@ -33,6 +33,7 @@ class Ending:
         job, means = work.job, self._means
         if not job.entered:
             await charging.charge(means.ledger, job)
+            await budget.book(means, job)
             await work.save(replace(job, entered=True, trouble=0))
         elif not job.copied:
             await self._copy(work)

@@ -43,7 +43,8 @@ class Job:
     own there, and `seen` what was last told of it. `stop`: it is to be cancelled, although no resource has it.
     `results` pairs the resource's files of results with ours. `copied`, `entered` and `cleaned` are done after its end.
     Nothing is done before `due`; `trouble` counts failures in a row. `holder` works on it until `held_until`. `hidden`:
-    it was refused while its caller waited, who was told so; nobody else sees it.
+    it was refused while its caller waited, who was told so; nobody else sees it. `budgeted`: a virtual key's, whose row
+    has the job as a task (callers.tasks).
     """
 
     id: str
@@ -79,6 +80,7 @@ class Job:
     holder: str = ""
     held_until: float = 0.0
     hidden: bool = False
+    budgeted: bool = False
 
     @property
     def name(self) -> str:

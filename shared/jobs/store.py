@@ -3,8 +3,9 @@
     ftjob_{owner}     {newest first}     the document of a job
     tuning            {name}             jobs for which something is still to be done
 
-The entry of `tuning` is written before the job, and removed when nothing is left to do: a timer that finds none has
-asked once. The table's other partitions are those of responses that go on after their reply.
+The entry of `tuning` is written before the job and before money is set aside for it, and removed when nothing is left
+to do: a timer that finds none has asked once. The table's other partitions are those of responses that go on after
+their reply.
 """
 
 from __future__ import annotations
@@ -42,9 +43,8 @@ class JobStore:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def create(self, job: Job) -> None:
-        """Writes a new job. Its id is given once, so one that is there is this one."""
-        await self.note(job)
+    async def insert(self, job: Job) -> None:
+        """Writes a new job, which was noted before. Its id is given once, so one that is there is this one."""
         await self._table.insert(_row(job))
 
     async def load(self, job_id: str) -> tuple[Job, str] | None:
@@ -66,7 +66,7 @@ class JobStore:
 
     async def note(self, job: Job) -> None:
         """Writes which resource a job is at."""
-        await self._table.put(Row(OPEN, job.name, {"id": job.id, "resource": job.resource}))
+        await self._table.put(Row(OPEN, job.name, {"id": job.id, "owner": job.owner, "resource": job.resource}))
 
     async def busy(self) -> Counter[str]:
         """How many jobs each resource has."""
@@ -75,6 +75,11 @@ class JobStore:
     async def open(self) -> list[str]:
         """The ids of jobs for which something is still to be done, the oldest first."""
         return [str(row.properties["id"]) for row in await self._table.rows(OPEN, OPEN_MAX)]
+
+    async def owner_of(self, job_id: str) -> str | None:
+        """Whose job an entry of `tuning` is about, None when there is no such entry."""
+        row = await self._table.get(OPEN, job_id[-32:])
+        return None if row is None else str(row.properties["owner"])
 
     async def close_entry(self, job_id: str) -> None:
         """Nothing is left to be done for a job."""

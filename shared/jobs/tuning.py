@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.callers.keys import Keys
+from shared.callers.virtual_key import VirtualKey
 from shared.config import Config
 from shared.errors import (
     BadRequest,
+    BudgetExceeded,
     InternalError,
     NotFound,
     PayloadTooLarge,
@@ -18,7 +21,9 @@ from shared.errors import (
 )
 from shared.files.files import Files
 from shared.files.identity import JOB, Owner, new_id
+from shared.files.stored_file import StoredFile
 from shared.ids import DAY_S, CallIds
+from shared.jobs import budget
 from shared.jobs.driver import Driver, told
 from shared.jobs.hosting import Hosting
 from shared.jobs.job import BEFORE, Job
@@ -43,7 +48,8 @@ PURPOSE = "fine-tune"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a caller asks to be trained: `request` is everything but the model and the files, which are ours."""
+    """What a caller asks to be trained: `request` is everything but the model and the files, which are ours; `key`
+    is a virtual key, whose budget carries it."""
 
     owner: Owner
     model: str
@@ -53,6 +59,7 @@ class Asked:
     alias: str = ""
     tags: tuple[str, ...] = ()
     region: str = ""
+    key: VirtualKey | None = None
 
 
 class Tuning:
@@ -83,10 +90,16 @@ class Tuning:
             created_at=now,
             since=now,
         )
-        for name, file_id in (("training_file", job.training), ("validation_file", job.validation)):
-            if file_id:
-                await self._check_file(job, name, file_id)
-        await means.store.create(job)
+        file = await self._file(job, "training_file", job.training)
+        if job.validation:
+            await self._file(job, "validation_file", job.validation)
+        await means.store.note(job)
+        try:
+            job = await budget.begin(means, job, asked.key, budget.estimate(means, job, file.bytes_count))
+        except BudgetExceeded:
+            await means.store.close_entry(job.id)
+            raise
+        await means.store.insert(job)
         await driver.move(job.id, now + CREATE_S)
         found = await means.store.load(job.id)
         if found is None:
@@ -177,7 +190,7 @@ class Tuning:
             return job, None
         return job, await means.resources.listed(deployment, job.job, what, query)
 
-    async def _check_file(self, job: Job, name: str, file_id: str) -> None:
+    async def _file(self, job: Job, name: str, file_id: str) -> StoredFile:
         means, _ = self._there()
         file = await means.files.find(owner_of(job), file_id, name)
         if file.purpose != PURPOSE:
@@ -186,6 +199,7 @@ class Tuning:
                 param=name,
                 code="invalid_file_purpose",
             )
+        return file
 
     @staticmethod
     def _stopped(verb: str, job: Job) -> Job:
@@ -216,6 +230,7 @@ class Workshop:
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     config: Config
+    keys: Keys | None = None
 
     def tuning(self, table: Table | None, ledger: Table | None) -> Tuning:
         """Fine-tuning with the jobs of a table, charged in a ledger; None without a storage account."""
@@ -232,6 +247,7 @@ class Workshop:
                 self.random_bytes,
                 self.supervisor,
                 self.call_ids.instance,
+                tasks=self.keys.tasks if self.keys else None,
                 kept_s=self.config.general_settings.fine_tuning_retention_days * DAY_S,
             ),
             Hosting(table, ledger, self.clock),

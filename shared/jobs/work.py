@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from shared.callers.tasks import Tasks
 from shared.files.store import FileStore
 from shared.jobs.job import Job
 from shared.jobs.resources import Resources
@@ -31,7 +32,7 @@ class Lost(Exception):
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a worker has. `ledger` is the table of the ledger, `worker` its own name. A job that is over is kept for
-    `kept_s`. Belongs to the event loop."""
+    `kept_s`. `tasks` is money of keys, None where there are no keys. Belongs to the event loop."""
 
     store: JobStore
     files: FileStore
@@ -45,6 +46,7 @@ class Means:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     heavy: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HEAVY_MAX))
     kept_s: float = KEPT_S
+    tasks: Tasks | None = None
 
 
 class Work:

@@ -53,6 +53,7 @@ async def create(context: Context) -> BufferedReply:
             alias=context.caller.key_alias,
             tags=tuple(asked.tags),
             region=asked.region or "",
+            key=context.caller.key,
         )
     )
     return _answer(job_shown(job))

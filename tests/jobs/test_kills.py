@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.callers.shares import BUDGET, pots_of
+from shared.errors import BudgetExceeded
+from shared.jobs import budget
 from shared.jobs.job import Job
 from shared.jobs.tuning import Tuning
 from shared.spend import records
 from shared.spend.entry import Entry
 from shared.spend.places import DAY_S
-from tests.jobs.world import ANN, TOKENS, Strike, World
+from tests.jobs.world import ANN, KEY, TOKENS, Strike, World
 
 STRIKES = st.builds(Strike, st.integers(1, 40), st.sampled_from(["before", "after"]), st.booleans())
 
@@ -41,6 +47,8 @@ async def check(world: World, status: str = "succeeded") -> None:
     assert [entry.usage["training_tokens"] for entry in charged(world)] == [TOKENS] * len(jobs)
     assert world.left == []
     assert await world.means().store.open() == []
+    assert world.shares.tasks == {}
+    assert world.shares.spent(BUDGET, pots_of(KEY, world.now)[BUDGET]) == sum(one.cost or 0 for one in charged(world))
     files = world.means().files
     for job in jobs:
         for _, ours in job.results:
@@ -71,12 +79,12 @@ async def test_each_request_of_a_whole_life_may_be_the_last(at: int, when: str, 
     await world.run(Strike(at, when, kills))  # type: ignore[arg-type]
     await check(world)
     assert made is None or made.id in [job.id for job in await world.jobs()]
-    assert at < 5 or await world.jobs()  # the row of the job is there before its fifth request
+    assert at < 7 or await world.jobs()  # the row of the job is there before its seventh request
 
 
 async def test_a_job_that_was_cancelled_before_anybody_had_it_is_never_made() -> None:
     world = World()
-    await world.create(Strike(9))
+    await world.create(Strike(11))
     [job] = await world.jobs()
     assert job.state == "uploading"
     cancelled = await Tuning(world.means()).act(ANN, job.id, "cancel")
@@ -146,3 +154,45 @@ async def test_a_job_that_is_not_over_is_not_removed() -> None:
     world.now += 1000 * DAY_S
     await Tuning(world.means()).review(job.id)
     assert [one.id for one in await world.jobs()] == [job.id]
+
+
+def held(world: World) -> list[int]:
+    return [one.held for one in world.shares.tasks.values()]
+
+
+async def test_what_training_may_cost_is_set_aside_until_it_is_known() -> None:
+    """17 bytes are 4 tokens, which are gone through three times."""
+    world = World()
+    assert await world.create() is not None
+    assert held(world) == [4 * 3 * 3_000_000]
+
+
+async def test_a_job_that_the_budget_does_not_carry_is_a_402_and_leaves_nothing() -> None:
+    world = World()
+    asked = replace(await world.asked(), training=await world.file(b'{"messages": []}\n' * 6000))
+    with pytest.raises(BudgetExceeded) as raised:
+        await Tuning(world.means()).create(replace(asked, request={"hyperparameters": {"n_epochs": 14}}))
+    assert raised.value.status == 402
+    assert (await world.jobs(), await world.means().store.open(), held(world)) == ([], [], [])
+
+
+async def test_a_job_that_no_resource_takes_gives_back_what_was_set_aside() -> None:
+    world = World()
+    for account in world.accounts.values():
+        account.refuses = True
+    assert await world.create() is None
+    assert world.shares.tasks == {}
+
+
+@pytest.mark.parametrize(
+    ("request_", "count"),
+    [
+        ({}, 3),
+        ({"hyperparameters": {"n_epochs": 2}}, 2),
+        ({"hyperparameters": {"n_epochs": "auto"}}, 3),
+        ({"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 5}}}}, 5),
+        ({"method": {"type": "supervised", "supervised": None}}, 3),
+    ],
+)
+def test_the_estimate_knows_how_often_the_file_is_gone_through(request_: dict[str, Any], count: int) -> None:
+    assert budget.epochs(request_) == count

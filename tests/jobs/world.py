@@ -13,6 +13,12 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
 from shared import config
+from shared.callers import virtual_key
+from shared.callers.key_store import KeyStore
+from shared.callers.shares import EMPTY, Shares
+from shared.callers.tasks import Tasks
+from shared.callers.virtual_key import VirtualKey
+from shared.callers.wallet import read
 from shared.config import Match
 from shared.errors import BadRequest, NotFound, SpillwayError, StorageFailed, UpstreamNoReply
 from shared.files.identity import Owner
@@ -25,6 +31,7 @@ from shared.jobs.store import JobStore
 from shared.jobs.tuning import Asked, Tuning
 from shared.jobs.work import Means
 from shared.routing.router import Router
+from shared.storage.tables import Row
 from shared.supervisor import Supervisor
 from shared.upstream.credentials import api_key
 from shared.upstream.deployment import Deployment, deployment_of
@@ -35,6 +42,7 @@ from tests.memory_table import MemoryTable, Rows
 ANN = Owner("ann")
 NOW = 1_800_000_000.0
 TOKENS = 1000
+KEY = VirtualKey(ANN.key_id, "h", "hint", NOW, NOW, max_budget=10**12, budget_from=NOW)
 CONFIG = """
 model_list:
   - model_name: mini
@@ -173,7 +181,9 @@ class World:
     def __init__(self) -> None:
         self.now = NOW
         self.numbers = itertools.count(1)
-        self.rows = {name: Rows() for name in ("jobs", "ledger", "files")}
+        self.rows = {name: Rows() for name in ("jobs", "ledger", "files", "keys")}
+        row = Row(KEY.key_id[:5], KEY.key_id, {"key": virtual_key.packed(KEY)}, "1")
+        self.rows["keys"].kept[row.partition, row.key] = row
         self.blobs = MemoryBlobs()
         self.accounts = {"a": Account("a"), "b": Account("b")}
         self.supervisor = Supervisor()
@@ -205,7 +215,19 @@ class World:
             self.supervisor,
             f"worker-{next(self._workers)}",
             self.sleep,
+            tasks=Tasks(
+                tables["keys"], KeyStore(tables["keys"], self.clock, self.random_bytes), self.clock, self._no_sleep
+            ),
         )
+
+    async def _no_sleep(self, seconds: float) -> None:
+        """Nobody waits."""
+
+    @property
+    def shares(self) -> Shares:
+        """The row of the budget of Ann's key."""
+        rows = [row for row in self.rows["keys"].kept.values() if row.partition.startswith("shares_")]
+        return read(rows[0]) if rows else EMPTY
 
     def clock(self) -> float:
         return self.now
@@ -226,7 +248,7 @@ class World:
         return kept.id
 
     async def asked(self) -> Asked:
-        return Asked(ANN, "mini", await self.file(), "", {})
+        return Asked(ANN, "mini", await self.file(), "", {}, key=KEY)
 
     async def create(self, strike: Strike | None = None) -> Job | None:
         """A job of Ann's; None when the worker died or failed while it was made."""
