@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Host:
     """One host process, always on the same port."""
 
-    def __init__(self, config: Path, connection: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, config: Path, connection: str, environ: Mapping[str, str], log: Path | None = None) -> None:
+        self._log = log
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environ = {
@@ -46,7 +47,11 @@ class Host:
     def start(self) -> None:
         """Starts it and returns at once."""
         command = [sys.executable, "-m", "devtools", "host", "--port", str(self.port)]
-        self._process = start(command, env=self._environ, cwd=ROOT, output=subprocess.DEVNULL)
+        if self._log is None:
+            self._process = start(command, env=self._environ, cwd=ROOT, output=subprocess.DEVNULL)
+            return
+        with self._log.open("ab") as log:
+            self._process = start(command, env=self._environ, cwd=ROOT, output=log)
 
     def wait(self) -> None:
         """Returns when it serves. Raises RuntimeError."""
@@ -61,8 +66,9 @@ class Host:
         raise RuntimeError(f"a host did not start to serve (exit code {self._process.poll()})")
 
     @property
-    def serves(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def pid(self) -> int | None:
+        """Its process, None when it has ended."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def kill(self) -> None:
         """SIGKILL: it has no time for anything."""
@@ -81,11 +87,13 @@ class Host:
 
 
 @contextmanager
-def hosts(count: int, config: str, folder: Path, connection: str, **environ: str) -> Iterator[list[Host]]:
-    """So many hosts over one storage account."""
+def hosts(
+    count: int, config: str, folder: Path, connection: str, *, log: Path | None = None, **environ: str
+) -> Iterator[list[Host]]:
+    """So many hosts over one storage account. `log`: the file that they write to, if any."""
     path = folder / "audit.yaml"
     path.write_text(config)
-    made = [Host(path, connection, environ) for _ in range(count)]
+    made = [Host(path, connection, environ, log) for _ in range(count)]
     try:
         for one in made:
             one.start()

@@ -17,6 +17,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "streams": ("devtools.bench.streams", {}),
     "speech": ("devtools.bench.speech", {}),
     "files": ("devtools.bench.files", {}),
+    "batches": ("devtools.bench.batches", {}),
     "choosing": ("devtools.bench.choosing", {}),
     "sharing": ("devtools.bench.sharing", {}),
     "killed": ("devtools.bench.killed", {}),

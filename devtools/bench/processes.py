@@ -97,9 +97,11 @@ def wait_until_open(process: subprocess.Popen[str], port: int, seconds: float = 
     raise RuntimeError(f"a process did not start to listen (exit code {process.poll()})")
 
 
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process, in MB of 1,000,000 bytes."""
+def memory_mb(pid: int, *, peak: bool = False) -> float:
+    """Resident memory of a process, or the most it ever had, in MB of 1,000,000 bytes. Raises OSError when it is gone,
+    RuntimeError when nothing is told."""
+    name = "VmHWM:" if peak else "VmRSS:"
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024 / 1e6
     raise RuntimeError(f"no memory figure for process {pid}")
