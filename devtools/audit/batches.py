@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,16 +111,16 @@ def _run(
     served: Sequence[Host], connection: str, inputs: Sequence[Path], figures: Figures, kill_s: float, deadline_s: float
 ) -> list[str]:
     """Uploads, runs and downloads; the ids of the batches."""
-    with httpx.Client(headers=_HEADERS, timeout=120) as client:
+    with httpx.Client(headers=_HEADERS, timeout=120) as client, ThreadPoolExecutor(1) as beside:
         started = time.monotonic()
         files = [_upload(client, served[0].url, path) for path in inputs]
         figures.upload_s = time.monotonic() - started
         started = time.monotonic()
-        with _killing(served, figures, kill_s):
-            ids = [_create(client, served, one) for one in files]
-            shown = [_ended(client, served, one, started + deadline_s) for one in ids]
-            figures.seconds = time.monotonic() - started
-            _await_tidy(connection, started + deadline_s)
+        running = beside.submit(_finish, client, served, connection, files, started + deadline_s)
+        if kill_s:
+            figures.kills = _kill(served, running, kill_s)
+        ids, shown, ended = running.result()
+        figures.seconds = ended - started
         started = time.monotonic()
         for one, batch in zip(figures.results, shown, strict=True):
             _told(figures, batch)
@@ -130,6 +131,30 @@ def _run(
                         one.take(_lines(answer), errors=name == "error_file_id")
         figures.download_s = time.monotonic() - started
     return ids
+
+
+def _finish(
+    client: httpx.Client, served: Sequence[Host], connection: str, files: Sequence[str], deadline: float
+) -> tuple[list[str], list[dict[str, Any]], float]:
+    """Creates batches and waits for them; their ids, how they ended, and when the last of them did."""
+    ids = [_create(client, served, one) for one in files]
+    shown = [_ended(client, served, one, deadline) for one in ids]
+    ended = time.monotonic()
+    _await_tidy(connection, deadline)
+    return ids, shown, ended
+
+
+def _kill(served: Sequence[Host], running: Future[Any], every_s: float) -> int:
+    """Kills the hosts in turn until that is over; how often. One that does not serve yet is waited for."""
+    kills, due = 0, time.monotonic() + every_s
+    while not wait({running}, max(due - time.monotonic(), 0.0)).done:
+        due = time.monotonic() + every_s
+        one = served[kills % len(served)]
+        kills += 1
+        one.kill()
+        one.start()
+        one.wait()
+    return kills
 
 
 def _upload(client: httpx.Client, url: str, path: Path) -> str:
@@ -238,31 +263,6 @@ def _files_left(sim: str, resource: str) -> int:
     answer = httpx.get(f"{sim}/{resource}/openai/files?api-version={API_VERSION}", headers=headers)
     answer.raise_for_status()
     return len(answer.json()["data"])
-
-
-@contextmanager
-def _killing(served: Sequence[Host], figures: Figures, every_s: float) -> Iterator[None]:
-    """Kills one host after the other and starts it again, until the block ends; then all serve."""
-    done = threading.Event()
-
-    def kill() -> None:
-        while not done.wait(every_s):
-            one = served[figures.kills % len(served)]
-            figures.kills += 1
-            one.kill()
-            one.start()
-
-    killer = threading.Thread(target=kill)
-    if every_s:
-        killer.start()
-    try:
-        yield
-    finally:
-        done.set()
-        if every_s:
-            killer.join()
-            for one in served:
-                one.wait()
 
 
 @contextmanager

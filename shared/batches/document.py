@@ -62,10 +62,11 @@ class Shard:
     against the quota there. `file` and `job` are the input and the batch there, `asked` names the rows of its requests,
     `output` and `error` the files of results, `status` is what was last seen of them. `tries` counts submissions;
     `left` are the deployments where more than that may have been left. Nothing is done before `due`; `trouble` counts
-    failures in a row; `since` is when the state began. `code` and `message` say why lines have no result. `day` is when
-    its lines are charged. `chunks` counts what the ledger has, `output_blocks` and `error_blocks` what is staged.
-    `cost` (in picodollars) and the tokens are those of its lines. `stray`: a batch that was made twice; it is priced,
-    and nothing else. `cleaned`: nothing of it is left at any resource.
+    failures in a row, `cut` uploads in whose middle their worker was lost; `since` is when the state began. `code` and
+    `message` say why lines have no result. `day` is when its lines are charged. `chunks` counts what the ledger has,
+    `output_blocks` and `error_blocks` what is staged. `cost` (in picodollars) and the tokens are those of its lines.
+    `stray`: a batch that was made twice; it is priced, and nothing else. `cleaned`: nothing of it is left at any
+    resource.
     """
 
     key: str
@@ -89,6 +90,7 @@ class Shard:
     left: tuple[str, ...] = ()
     due: float = 0.0
     trouble: int = 0
+    cut: int = 0
     since: float = 0.0
     asked_to_cancel: bool = False
     code: str = ""

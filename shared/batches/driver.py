@@ -114,7 +114,7 @@ class Driver:
 
     async def _do(self, work: Work, step: Step, until: float) -> None:
         sender, collector = self._sender, self._collector
-        if step.kind in _LONG and not work.is_held:
+        if step.kind in _LONG and not (work.is_held and work.is_stored):
             await work.save(work.batch)
         match step.kind:
             case "place":

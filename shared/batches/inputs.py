@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 from shared.batches.document import Shard
@@ -15,6 +15,8 @@ from shared.batches.store import Picked
 LINES_MAX = 100_000
 BYTES_MAX = 200_000_000
 """What Azure takes in one file (its batch page)."""
+HALVED_MAX = 3
+"""How often an upload is made half as long: a batch has a limited number of shards."""
 BREATH_LINES = 500
 """After so many lines others get their turn."""
 
@@ -46,6 +48,12 @@ class Limits:
     split: bool = False
     lines: int = LINES_MAX
     bytes_count: int = BYTES_MAX
+
+    def after(self, cut: int) -> Limits:
+        """These limits for a shard of which so many uploads did not come to their end: where it may be split, each next
+        one is half as long, so that some upload is short enough for the life of its worker."""
+        halved = min(cut, HALVED_MAX) if self.split else 0
+        return replace(self, lines=self.lines >> halved, bytes_count=self.bytes_count >> halved)
 
 
 async def write(

@@ -77,7 +77,7 @@ def taken(batch: Batch, worker: str, now: float) -> Batch | None:
     shards: list[Shard] = []
     for shard in batch.shards:
         if shard.state == "uploading":
-            shard = replace(shard, state="queued", tokens=0, left=shard.leaves, due=0.0)
+            shard = replace(shard, state="queued", tokens=0, left=shard.leaves, due=0.0, cut=shard.cut + 1)
         elif shard.state == "submitting":
             shard = replace(shard, state="doubtful", left=shard.leaves, due=0.0)
         shards.append(shard)

@@ -112,7 +112,7 @@ class Sender:
         blob = await means.files.storage.blobs.open(batch.input_file_id, shard.start, length)
         if blob is None:
             raise BadInput("file_not_found", "The input file was deleted before all of it was sent.", "input_file_id")
-        limits = Limits(tokens, split=batch.split)
+        limits = Limits(tokens, split=batch.split).after(shard.cut)
         kind = kind_of(batch.endpoint) or ""
         return await write(file, blob.chunks(), shard, picked, deployment.name, kind, limits)
 

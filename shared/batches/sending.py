@@ -64,7 +64,7 @@ def uploaded(batch: Batch, key: str, upload: Upload, now: float) -> Batch:
         return batch
     tail = Shard(
         key_of(upload.next_line, shard.round), upload.next_line, upload.end, shard.end, round=shard.round,
-        picked=shard.picked, since=now,
+        picked=shard.picked, cut=shard.cut, since=now,
     )  # fmt: skip
     batch = replace(batch, shards=tuple(sorted((*batch.shards, tail), key=lambda one: one.key)))
     if len(batch.shards) <= SHARDS_MAX:

@@ -81,6 +81,12 @@ class Work:
         self._etag = etag
         self._noted = claims(batch)
         self._held = False
+        self._stored = batch
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the batch is as it is stored, and nothing that was seen is lost with this worker."""
+        return self.batch is self._stored
 
     @property
     def is_held(self) -> bool:
@@ -96,7 +102,7 @@ class Work:
         etag = await self.means.store.save(batch, self._etag)
         if etag is None:
             raise Lost
-        self.batch, self._etag, self._held = batch, etag, bool(batch.holder)
+        self.batch, self._stored, self._etag, self._held = batch, batch, etag, bool(batch.holder)
         claimed = claims(batch)
         if claimed != self._noted and not batch.tidy:
             await self.means.store.note(batch)

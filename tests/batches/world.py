@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,7 +108,7 @@ class World:
     def random_bytes(self, count: int) -> bytes:
         return next(self._random).to_bytes(count, "big")
 
-    def worker(self, strike: Strike | None = None) -> Driver:
+    def worker(self, strike: Callable[[str], None] | None = None) -> Driver:
         """One more worker, which dies when it is struck."""
         hit = strike or Strike()
         table = MemoryTable(self.rows, hit, hit)
