@@ -1,6 +1,6 @@
 """Batches: one of the caller's, run as shards at the deployments that have room, its results merged back and priced.
 
-document    a batch and its shards: all that is known of it, one row, one ETag
+document    a batch and its shards: all that is known of it, one row (`packed`), one ETag
 machine     what is to be done next, and what follows by itself; `sending` and `watching`: what becomes of a batch
             by what was seen. Pure.
 placing     which deployment takes a shard, and how much of it. Pure.

@@ -21,8 +21,9 @@ from typing import Any
 
 import orjson
 
-from shared.batches.document import Batch, claims, decoded, encoded
+from shared.batches.document import Batch, claims
 from shared.batches.lines import Asked
+from shared.batches.packed import decoded, encoded
 from shared.errors import StorageFailed
 from shared.files.identity import BATCH, Place, place_of
 from shared.spend import records
