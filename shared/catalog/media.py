@@ -14,7 +14,7 @@ Values = Mapping[str, Taken]
 @dataclass(frozen=True, slots=True)
 class ImageRules:
     """`sizes` are names such as `auto` and `1024x1024`, `size_rule` allows more. `url`: whether an answer may be a
-    link. `formats_openai` are made by OpenAI's own service only."""
+    link. `formats_openai` are made by OpenAI's own service only. `tokens`: whether it counts tokens."""
 
     sizes: tuple[str, ...]
     qualities: tuple[str, ...]
@@ -24,6 +24,7 @@ class ImageRules:
     partial_images_max: int
     prompt_chars_max: int
     url: bool
+    tokens: bool
     size_rule: SizeRule | None = None
     formats_openai: tuple[str, ...] = ()
 
@@ -47,7 +48,7 @@ class ImageRules:
 @dataclass(frozen=True, slots=True)
 class SpeechRules:
     """`chars_max` bounds the input; `sse`: whether `stream_format: sse` exists. `voices_openai` are those of OpenAI's
-    own service only."""
+    own service only. `tokens`: whether it counts tokens, and not characters."""
 
     voices: tuple[str, ...]
     formats: tuple[str, ...]
@@ -55,6 +56,7 @@ class SpeechRules:
     speed_min: float
     speed_max: float
     sse: bool
+    tokens: bool
     voices_openai: tuple[str, ...] = ()
 
     def values(self) -> Values:
@@ -74,10 +76,12 @@ class SpeechRules:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRules:
-    """`formats` are those of `response_format`; `stream`: whether `stream` is heeded."""
+    """`formats` are those of `response_format`; `stream`: whether `stream` is heeded, `tokens`: whether it
+    counts tokens, and not seconds."""
 
     formats: tuple[str, ...]
     stream: bool
+    tokens: bool
 
     def values(self) -> Values:
         """What transcriptions and translations take."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shared.catalog.capabilities import Capability
 from shared.operations.encoding import encode
 from shared.operations.forms import form_call, form_for, needs_file
 from shared.operations.operation import Call, EventTranslator, Incoming, Proxied
 from shared.operations.parsing import call_of, missing, number, text, wrong_type
 from shared.operations.passed_bytes import PassedBytes
 from shared.operations.typed_events import TypedEvents
-from shared.usage.estimate import audio_seconds, no_tokens, tokens_of
+from shared.spend.estimates import heard, spoken
+from shared.usage.estimate import audio_seconds, inputs_tokens, no_tokens, tokens_of
 from shared.usage.usage import Usage, spoken_usage, transcription_usage
 
 AUDIO_BYTES_MAX = 26_214_400
@@ -53,6 +55,22 @@ def _string(body: dict[str, Any], name: str) -> None:
 
 def _transcript_estimate(call: Call) -> Usage:
     return Usage(0, 0, seconds=audio_seconds(call.files[0].file, call.files[0].bytes_count), source="estimated")
+
+
+def _heard_at(call: Call, estimated: Usage, model: Capability) -> tuple[int, int | None]:
+    """Tokens that a model counts for the audio and the prompt; whisper counts none. Of a model that is not known, the
+    most is taken."""
+    if model.transcription is not None and not model.transcription.tokens:
+        return 0, 0
+    return heard(estimated).prompt + inputs_tokens(call.body.get("prompt")), None
+
+
+def _spoken_at(call: Call, estimated: Usage, model: Capability) -> tuple[int, int]:
+    """Tokens that a voice counts for the text, the instructions and its audio; tts counts none."""
+    if model.speech is not None and not model.speech.tokens:
+        return 0, 0
+    usage = spoken(estimated)
+    return usage.prompt + inputs_tokens(call.body.get("instructions")), usage.completion
 
 
 def _transcript_tokens(payload: dict[str, Any]) -> int:
@@ -100,6 +118,7 @@ def _transcript(path: str) -> Proxied:
         body="form",
         body_bytes_max=AUDIO_BYTES_MAX,
         replies_json=False,
+        tokens_at=_heard_at,
     )
 
 
@@ -117,4 +136,5 @@ SPEECH = Proxied(
     completion_tokens=no_tokens,
     translator=_speech_events,
     speaks_events=as_events,
+    tokens_at=_spoken_at,
 )

@@ -204,10 +204,10 @@ class Exchange:
 
     def _expected(self, attempt: Attempt) -> Usage:
         """What an attempt will probably use: an answer as long as those of its deployment so far."""
-        if not self.demand.output:
+        if not (self.demand.output and attempt.demand.output):
             return self.estimated
         usual = attempt.reservation.state.estimates.output
-        most = self.demand.output_max
+        most = attempt.demand.output_max
         return self.estimate(usual if most is None else min(usual, most))
 
     def _most(self) -> Usage:

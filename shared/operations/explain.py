@@ -59,7 +59,7 @@ def _candidate(router: Router, deployment: Deployment, verdict: str, demand: Dem
         **_named(deployment),
         "order": deployment.order,
         "verdict": verdict,
-        "estimated_tokens": state.estimates.tokens(demand),
+        "estimated_tokens": state.estimates.tokens(demand.at(deployment)),
         "used": {"tokens_per_minute": tokens, "requests_per_minute": minute, "requests_per_ten_seconds": burst},
         "limits": {"tpm": state.tpm, "rpm": state.rpm},
         "in_flight": state.in_flight,

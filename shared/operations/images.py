@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shared.catalog.capabilities import Capability
 from shared.errors import BadRequest
 from shared.operations.encoding import encode
 from shared.operations.forms import form_call, form_for, needs_file
 from shared.operations.operation import Call, Incoming, Proxied
 from shared.operations.parsing import call_of, text
 from shared.operations.typed_events import TypedEvents
+from shared.spend.estimates import painted
 from shared.usage.estimate import inputs_tokens, no_tokens
 from shared.usage.usage import Usage, image_usage
 
@@ -18,6 +20,10 @@ IMAGE_BYTES_MAX = 50 * 1024 * 1024
 """One input image (Azure's limit); a form may hold several, up to what the host takes at all."""
 FORM_BYTES_MAX = 100 * 1024 * 1024
 IMAGE_FIELDS = ("image", "image[]")
+SEEN_TOKENS = 323
+"""An input image of 1024x1536 (OpenAI's vision guide for gpt-image: 65, and 129 a tile, its shorter side 512)."""
+SEEN_WELL_TOKENS = 6240
+"""More of one with `input_fidelity: high`, where it is not square."""
 
 
 def parse(incoming: Incoming) -> Call:
@@ -51,6 +57,19 @@ def _estimate(call: Call) -> Usage:
     return told(call, Usage(inputs_tokens(call.body.get("prompt")), 0, images=images, source="estimated"))
 
 
+def tokens_at(call: Call, estimated: Usage, model: Capability) -> tuple[int, int]:
+    """Tokens that a model counts for the prompt, the images it is given and those it makes; dall-e counts none. Of a
+    model that is not known the most is taken."""
+    rules = model.image
+    if rules is not None and not rules.tokens:
+        return 0, 0
+    if not estimated.image_quality and rules is not None:
+        estimated = replace(estimated, image_quality=rules.quality_default)
+    each = SEEN_TOKENS + SEEN_WELL_TOKENS * (call.body.get("input_fidelity") == "high")
+    given = sum(file.field in IMAGE_FIELDS for file in call.files)
+    return estimated.prompt + given * each, painted(estimated).completion
+
+
 def told(call: Call, usage: Usage) -> Usage:
     """`usage` with the size and the quality that were asked for, where the reply names none, as dall-e's does."""
     size, quality = (
@@ -80,6 +99,7 @@ GENERATION = Proxied(
     completion_tokens=no_tokens,
     translator=lambda call: _events(call, "image_generation.completed"),
     told=told,
+    tokens_at=tokens_at,
 )
 EDIT = Proxied(
     upstream_path="images/edits",
@@ -93,6 +113,7 @@ EDIT = Proxied(
     completion_tokens=no_tokens,
     translator=lambda call: _events(call, "image_edit.completed"),
     told=told,
+    tokens_at=tokens_at,
     body="form",
     body_bytes_max=FORM_BYTES_MAX,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -82,14 +82,14 @@ class Intake:
             record.model, record.stream = call.model, call.stream
             named = await attached(self.files, Owner(caller.key_id, caller.is_master), call.body, proxied.files)
             candidates = self._candidates(proxied, call, brought)
-            call = _pictured(call, candidates)
+            _count_pictures(call, candidates)
             estimated = proxied.estimate(call)
-            demand = demand_of(proxied, call, estimated.prompt)
+            demand = demand_of(proxied, call, estimated)
             candidates = pool_of(self._kept(call, candidates, asked, demand).deployments)
         except BaseException:
             close_files(files)
             raise
-        ticket = await self._ticket(proxied, call, demand)
+        ticket = await self._ticket(proxied, call, demand, candidates)
         free = call.model and call.resource is None and brought is None
         general = self.config.general_settings
         return Exchange(
@@ -124,19 +124,25 @@ class Intake:
         call = proxied.parse(Incoming(record.call_id, caller, match.model, body, self.seal(caller)))
         record.model = call.model
         candidates = self._candidates(proxied, call, brought)
-        call = _pictured(call, candidates)
-        demand = demand_of(proxied, call, proxied.estimate(call).prompt)
+        _count_pictures(call, candidates)
+        demand = demand_of(proxied, call, proxied.estimate(call))
         return explained(self.router, call.model, candidates, self._kept(call, candidates, asked, demand), demand)
 
-    async def _ticket(self, proxied: Proxied, call: Call, demand: Demand) -> Ticket | None:
-        """What a virtual key's limits let in. Raises RateLimited."""
+    async def _ticket(
+        self, proxied: Proxied, call: Call, demand: Demand, candidates: Sequence[Deployment]
+    ) -> Ticket | None:
+        """What a virtual key's limits let in, of the most that a candidate may count. Raises RateLimited."""
         key = call.caller.key
         if key is None or self.keys is None or proxied.billing_unit == FREE:
             return None
-        answer = OUTPUT_DEFAULT if demand.output_max is None else demand.output_max
-        tokens = demand.prompt + (answer if demand.output else 0)
+        there = (
+            demand
+            if demand.differs is None
+            else max((demand.at(one) for one in candidates), key=_usual, default=demand)
+        )
+        open_ended = demand.output and demand.output_max is None
         try:
-            return await self.keys.purses.admit(key, tokens, open_ended=demand.output and demand.output_max is None)
+            return await self.keys.purses.admit(key, _usual(there), open_ended=open_ended)
         except BaseException:
             close_files(call.files)
             raise
@@ -203,7 +209,11 @@ class Intake:
         )
 
 
-def _pictured(call: Call, candidates: Sequence[Deployment]) -> Call:
-    """The call with its model's rule for images; the deployments of one name are taken to be of one model."""
-    rule = rule_of(candidates[0].known_model) if candidates else GPT_4O
-    return call if rule is call.pictures else replace(call, pictures=rule)
+def _count_pictures(call: Call, candidates: Sequence[Deployment]) -> None:
+    """Images are counted by the first candidate's rule; where another's differs, the demand there does."""
+    call.pictures.rule = rule_of(candidates[0].known_model) if candidates else GPT_4O
+
+
+def _usual(demand: Demand) -> int:
+    """Tokens of a call; an answer that may be of any length is taken for a usual one."""
+    return demand.prompt + (OUTPUT_DEFAULT if demand.output_max is None else demand.output_max) * demand.output

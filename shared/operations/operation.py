@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from shared.callers.caller import Caller
+from shared.catalog.capabilities import Capability
 from shared.errors import Replay, SpillwayError
 from shared.operations.context import Context
 from shared.operations.reply import Reply
@@ -15,7 +16,7 @@ from shared.seal import Seal
 from shared.shapes import Shape
 from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
-from shared.usage.pictures import GPT_4O, Rule
+from shared.usage.pictures import Counted
 from shared.usage.usage import Usage
 
 TEXT = frozenset({Replay.FREELY, Replay.FAILED, Replay.BROKEN})
@@ -53,8 +54,7 @@ class Call:
     `model` is "" where an id alone says what is meant. `timeout_s` is the request's own limit in seconds, None for
     the deployment's. `ids` and `query` go into the upstream's address. `resource` is the tag of the resource that
     the call is bound to by an id it carries, and, once it is sent, of the one that it was sent to. `seal` makes ids
-    for the reply; `file_of` gives the file's id for the upstream id of its copy. `pictures` is the rule by which its
-    model counts images.
+    for the reply; `file_of` gives the file's id for the upstream id of its copy. `pictures` counts its images.
     """
 
     call_id: str
@@ -68,7 +68,7 @@ class Call:
     ids: Mapping[str, str] = field(default_factory=dict)
     query: Query = ()
     resource: bytes | None = None
-    pictures: Rule = GPT_4O
+    pictures: Counted = field(default_factory=Counted)
     file_of: Callable[[str], str | None] = lambda upstream_id: None
 
 
@@ -133,7 +133,8 @@ class Proxied:
     resource, `seal` replaces those in a whole reply's JSON, in place, and says whether there were any; `scrub` does so
     in the text of an error. `failed` is the failure that a reply's JSON stands for although its status is 200;
     `goes_on` is the upstream id of an answer that is made after its reply. `files` is where a body names files,
-    and `files_told` where a reply's JSON does.
+    and `files_told` where a reply's JSON does. `tokens_at` is what a model counts of a call with this estimate, where
+    models differ: tokens in, and the most that it may answer (None: that is not known; 0: no tokens).
     """
 
     upstream_path: str
@@ -161,6 +162,7 @@ class Proxied:
     scrub: Callable[[Call, str], str] | None = None
     files: Shape | None = None
     files_told: Shape | None = None
+    tokens_at: Callable[[Call, Usage, Capability], tuple[int, int | None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,9 @@ class Attempt:
         if self._settled:
             return
         self._settled = True
-        if usage.source == "upstream":
-            self.reservation.correct(usage.prompt + usage.completion)
+        tokens = usage.prompt + usage.completion
+        if usage.source == "upstream" and (tokens or not usage.characters):  # speech in bytes tells no tokens
+            self.reservation.correct(tokens)
             state = self.reservation.state
             state.estimates.learn(self.demand, usage)
             state.took((self.now() - self.started) / max(1, usage.completion))
@@ -190,7 +191,8 @@ class Run:
         number, now = len(self.trail.attempts) + 1, self.router.now()
         reservation = chosen.state.reserve(now, chosen.tokens)
         entry = entry_id(self.trail.call_id, number)
-        attempt = Attempt(entry, number, chosen.deployment, reservation, self.demand, self.router.now, now)
+        demand = self.demand.at(chosen.deployment)
+        attempt = Attempt(entry, number, chosen.deployment, reservation, demand, self.router.now, now)
         self.trail.attempts.append(attempt)
         return attempt
 

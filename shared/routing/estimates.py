@@ -7,9 +7,14 @@ of the last ones. Pure.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared.usage.usage import Usage
+
+if TYPE_CHECKING:
+    from shared.upstream.deployment import Deployment
 
 OUTPUT_DEFAULT = 256
 """An answer without a maximum, before any has been seen."""
@@ -24,12 +29,18 @@ RATIO_MIN, RATIO_MAX = 0.2, 5.0
 class Demand:
     """What one call asks for, before it is sent: estimated prompt tokens, and the most that it may answer.
 
-    `output_max` None: no maximum was asked for. `output` False: the operation answers with no tokens at all.
+    `output_max` None: no maximum was asked for. `output` False: the operation answers with no tokens at all. `differs`
+    tells what it asks for at one deployment, where models count the same call differently.
     """
 
     prompt: int
     output_max: int | None = None
     output: bool = True
+    differs: Callable[[Deployment], Demand] | None = None
+
+    def at(self, deployment: Deployment) -> Demand:
+        """What it asks for there."""
+        return self if self.differs is None else self.differs(deployment)
 
 
 NOTHING = Demand(0, 0, output=False)

@@ -88,8 +88,10 @@ def by_context(kept: Kept, demand: Demand) -> None:
     """A prompt that certainly does not fit a context window goes where it may; if it fits nowhere, all stay, and Azure
     tells it how long it is."""
 
-    shortest = demand.prompt / CERTAINLY_TOO_LONG
-    fitting = [one for one in kept.deployments if one.max_input_tokens is None or one.max_input_tokens >= shortest]
+    def fits(one: Deployment) -> bool:
+        return one.max_input_tokens is None or demand.at(one).prompt / CERTAINLY_TOO_LONG <= one.max_input_tokens
+
+    fitting = [one for one in kept.deployments if fits(one)]
     if fitting and len(fitting) < len(kept.deployments):
         ids = {id(one) for one in fitting}
         kept.keep(lambda one: id(one) in ids, "its context window is too short")

@@ -88,8 +88,12 @@ def sort(
     failed: list[Standing] = []
     full: list[Standing] = []
     prompt, most = demand.prompt, demand.output_max if demand.output else 0
+    differs = demand.differs
     tick = int(now * TICKS)
     for one in candidates:
+        if differs is not None:
+            there = differs(one)
+            prompt, most = there.prompt, there.output_max if there.output else 0
         state = state_of(one)
         estimates = state.estimates
         tokens = int(prompt * estimates.ratio) + (estimates.output if most is None else most)

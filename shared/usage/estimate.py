@@ -10,7 +10,7 @@ import binascii
 import math
 from typing import IO, Any
 
-from shared.usage.pictures import GPT_4O, Rule, image_tokens
+from shared.usage.pictures import GPT_4O, Counted, Rule, image_tokens
 
 _ASCII = 1 / 4
 _LATIN = 1 / 3  # accented Latin, Greek, Cyrillic, Hebrew, Arabic: U+0080 to U+08FF
@@ -52,7 +52,7 @@ def tokens_of(text: str) -> int:
     return math.ceil(text_weight(text))
 
 
-def chat_prompt_tokens(body: dict[str, Any], rule: Rule = GPT_4O) -> int:
+def chat_prompt_tokens(body: dict[str, Any], rule: Rule | Counted = GPT_4O) -> int:
     """Prompt tokens of a chat request: its messages, tools, and its images by the model's rule. Tolerates any JSON."""
     weight = 3.0
     messages = body.get("messages")
@@ -63,7 +63,7 @@ def chat_prompt_tokens(body: dict[str, Any], rule: Rule = GPT_4O) -> int:
     return math.ceil(weight)
 
 
-def response_prompt_tokens(body: dict[str, Any], rule: Rule = GPT_4O) -> int:
+def response_prompt_tokens(body: dict[str, Any], rule: Rule | Counted = GPT_4O) -> int:
     """Prompt tokens of a Responses request: its input, instructions, tools and format. Tolerates any JSON."""
     items = body.get("input")
     weight = 3.0 + (MESSAGE_TOKENS * len(items) if isinstance(items, list) else MESSAGE_TOKENS)
@@ -149,7 +149,7 @@ def message_weight(message: dict[str, Any]) -> float:
     return weight
 
 
-def _strings_weight(value: Any, rule: Rule) -> float:
+def _strings_weight(value: Any, rule: Rule | Counted) -> float:
     """Tokens of every string in a JSON value; an image counts by the rule, audio by its length."""
     weight = 0.0
     left = [value]

@@ -11,7 +11,8 @@ import binascii
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 SIDE_DEFAULT = 1024
@@ -80,6 +81,7 @@ _RULES: Mapping[str, Rule] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def rule_of(model: str) -> Rule:
     """The rule of a model by its known name, whatever date or variant is behind it."""
     name = model
@@ -90,7 +92,27 @@ def rule_of(model: str) -> Rule:
     return GPT_4O
 
 
-def image_tokens(part: Mapping[str, Any], rule: Rule) -> int:
+@dataclass(slots=True)
+class Counted:
+    """Counts the images of one call by `rule` and remembers them, so that what another rule counts needs no second
+    look. `seen`: width, height, detail."""
+
+    rule: Rule = GPT_4O
+    seen: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def tokens(self, width: int, height: int, detail: str) -> int:
+        """Tokens of one image."""
+        self.seen.append((width, height, detail))
+        return self.rule.tokens(width, height, detail)
+
+    def more(self, rule: Rule) -> int:
+        """Tokens that this rule counts more, perhaps less, for all of them."""
+        if rule is self.rule:
+            return 0
+        return sum(rule.tokens(*one) - self.rule.tokens(*one) for one in self.seen)
+
+
+def image_tokens(part: Mapping[str, Any], rule: Rule | Counted) -> int:
     """Tokens of an image part of chat (`image_url: {url, detail}`) or of Responses (`image_url`, `detail`). Tolerates
     any JSON."""
     url: Any = part.get("image_url")

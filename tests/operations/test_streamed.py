@@ -248,7 +248,7 @@ async def test_in_a_long_silence_the_client_gets_comments(house: MakeHouse) -> N
 
 
 async def test_before_a_late_answer_the_client_gets_comments(house: MakeHouse) -> None:
-    home = house(late(0.09, Upstream(*WHOLE)), general="keepalive_s: 0.02")
+    home = house(late(0.3, Upstream(*WHOLE)), general="keepalive_s: 0.02")
     written = await home.streamed()
     assert written.startswith(KEEP_ALIVE)
     assert A + STOP in written
@@ -358,7 +358,7 @@ async def test_a_fault_of_ours_in_a_stream_tells_nothing(house: MakeHouse) -> No
 
 
 async def test_when_the_client_leaves_the_stream_is_read_to_its_end(house: MakeHouse) -> None:
-    upstream = Upstream(A, 0.02, STOP, USAGE, DONE)
+    upstream = Upstream(A, 0.3, STOP, USAGE, DONE)
     home = house(upstream)
     running = asyncio.create_task((await home.opened()).run(home.write))
     await home.until(lambda: home.written == A)
