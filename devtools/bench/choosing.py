@@ -1,4 +1,5 @@
-"""The time that choosing a route takes, without sockets: from a parsed call to its reservation."""
+"""The time that choosing a route takes, without sockets: from a parsed call to its reservation. And what of it a client
+notices where all are full: the time of a 429 over sockets."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Callable
 
 import click
 
+from devtools.bench.refused import refused_ms, told
 from shared import config
 from shared.config import Match
 from shared.routing.estimates import Demand
@@ -41,8 +43,9 @@ class Clock:
 
 @click.command()
 @click.option("--deployments", default=20, show_default=True, help="Deployments of one model.")
-def main(deployments: int) -> None:
-    """Choosing a route: candidates, filters, limits, order, strategy, reservation."""
+@click.option("--refusals", default=1000, show_default=True, help="Calls over sockets that are refused; 0 for none.")
+def main(deployments: int, refusals: int) -> None:
+    """Choosing a route: candidates, filters, limits, order, strategy, reservation; and a refusal over sockets."""
     print(f"choosing among {deployments} deployments and reserving, of {REPEATS} x {CALLS} calls the fastest {CALLS}:")
     for name, once in (
         ("nothing used yet", _idle(deployments)),
@@ -50,6 +53,12 @@ def main(deployments: int) -> None:
         ("all full: the 429 with its reasons", _full(deployments)),
     ):
         print(f"  {name:42} {_microseconds(once):6.1f} µs")
+    if refusals:
+        took = refused_ms(deployments, refusals)
+        print(
+            f"{refusals} calls one after another that are refused, all {deployments} being full, as a client sees them:"
+        )
+        print(f"  {told(took)}")
 
 
 def _microseconds(once: Callable[[], None]) -> float:
