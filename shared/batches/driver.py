@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from shared.batches import budget, machine, retention
 from shared.batches.collector import Collector
+from shared.batches.document import Batch
 from shared.batches.machine import Step
 from shared.batches.sender import Sender
 from shared.batches.work import Lost, Means, Work
@@ -47,33 +49,34 @@ class Driver:
         opened = await means.store.open()
         if not opened:
             return 0
-        gate = asyncio.Semaphore(AT_ONCE)
         until = means.clock() + RUN_S
+        waiting = iter(opened)
 
-        async def one(batch_id: str) -> None:
-            async with gate:
-                if means.clock() < until:
-                    await asyncio.wait({self.start(batch_id, until)})
+        async def some() -> None:
+            for entry in waiting:
+                if means.clock() >= until:
+                    return
+                await asyncio.wait({self.start(entry.id, until, by_timer=True)})
 
-        tasks = {means.supervisor.start(one(entry.id), "batch") for entry in opened}
+        tasks = {means.supervisor.start(some(), "batch") for _ in range(min(AT_ONCE, len(opened)))}
         _, late = await asyncio.wait(tasks, timeout=RUN_MAX_S)
         for task in (*late, *(self._under_way.values() if late else ())):
             task.cancel()
         return len(opened)
 
-    def start(self, batch_id: str, until: float) -> asyncio.Task[None]:
+    def start(self, batch_id: str, until: float, *, by_timer: bool = False) -> asyncio.Task[None]:
         """Moves a batch on until nothing is due, or until then; the task that is at it already, when one is. It raises
         nothing. Raises Unavailable when this instance is full."""
         task = self._under_way.get(batch_id)
         if task is None:
-            task = self._means.supervisor.start(self._moved(batch_id, until), "batch")
+            task = self._means.supervisor.start(self._moved(batch_id, until, by_timer), "batch")
             self._under_way[batch_id] = task
             task.add_done_callback(lambda _: self._under_way.pop(batch_id, None))
         return task
 
-    async def _moved(self, batch_id: str, until: float) -> None:
+    async def _moved(self, batch_id: str, until: float, by_timer: bool) -> None:
         try:
-            await self.move(batch_id, until)
+            await self.move(batch_id, until, by_timer=by_timer)
         except Lost:
             log.info("a batch was taken over by another instance, or cancelled")
         except StorageFailed as error:
@@ -83,8 +86,11 @@ class Driver:
         except Exception:
             log.exception("a batch could not be moved on; the next run tries again")
 
-    async def move(self, batch_id: str, until: float) -> None:
-        """Moves a batch on until nothing is due, or until then. Raises Lost and StorageFailed."""
+    async def move(self, batch_id: str, until: float, *, by_timer: bool = False) -> None:
+        """Moves a batch on until nothing is due, or until then. Raises Lost and StorageFailed.
+
+        `by_timer`: where nothing is new, when to look again need not be written; the next run is later than that.
+        """
         means = self._means
         found = await means.store.load(batch_id)
         if found is None:
@@ -110,6 +116,8 @@ class Driver:
             if step.kind == "wait" or now >= until:
                 break
             await self._do(work, step, until)
+        if by_timer and not work.is_held and _but_for_times(work.batch) == _but_for_times(stored):
+            return
         await work.save(machine.let_go(work.batch))
 
     async def _do(self, work: Work, step: Step, until: float) -> None:
@@ -143,3 +151,8 @@ class Driver:
         if self._means.clock() - made_at(batch_id) > ORPHAN_S:
             await budget.drop(self._means, batch_id)
             await self._means.store.forget(batch_id[-32:])
+
+
+def _but_for_times(batch: Batch) -> Batch:
+    """The batch without its holder, and without when its shards are looked at again."""
+    return replace(machine.let_go(batch), shards=tuple(replace(one, due=0.0) for one in batch.shards))
