@@ -92,7 +92,7 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> Answer:
     media_type = response.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     payload = _payload(body) if media_type == JSON or operation.replies_json else {}
     exchange.account.accepted()
-    call = exchange.sent(attempt)
+    call = exchange.sent
     failure = operation.failed(call, payload) if operation.failed is not None else None
     if failure is not None:
         raise failure

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shared.errors import BadRequest
 from shared.operations.attached import CHAT_FILES
 from shared.operations.chat_audio import resource_of, seal_chunks, seal_reply
 from shared.operations.chat_events import ChatEvents
 from shared.operations.encoding import asking_usage, dumped
 from shared.operations.extensions import translated
-from shared.operations.operation import TEXT, Call, Incoming, Proxied
+from shared.operations.operation import TEXT, Call, Incoming, Proxied, changed_call
 from shared.operations.parsing import asked_tier, call_of, missing, stream_options, wants_usage, wrong_type
 from shared.operations.responses_ids import scrub
 from shared.upstream.deployment import Deployment
@@ -33,7 +31,7 @@ def parse(incoming: Incoming) -> Call:
         raise BadRequest("`messages` is empty: at least one message is needed.", param="messages", code="empty_array")
     stream_options(incoming.body, stream=call.stream)
     resource = resource_of(call.body, incoming.seal)
-    return call if resource is None else replace(call, resource=resource)
+    return call if resource is None else changed_call(call, resource=resource)
 
 
 def encode(call: Call, deployment: Deployment) -> bytes:

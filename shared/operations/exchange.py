@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,7 @@ from shared.files.copies import Copies
 from shared.operations.accounting import Account, Refused, tell
 from shared.operations.attached import Attached
 from shared.operations.background import Background, Job
-from shared.operations.operation import Call, Proxied
+from shared.operations.operation import Call, Proxied, changed_call
 from shared.operations.told import header_value, tell_attempts
 from shared.routing.attempts import Attempt, Group, Rules, Run, Trail
 from shared.routing.estimates import Demand
@@ -32,7 +32,7 @@ from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.content import close_files
 from shared.upstream.deployment import Deployment
 from shared.upstream.ratelimit import route_headers, told
-from shared.usage.usage import Usage
+from shared.usage.usage import Usage, changed_usage
 
 if TYPE_CHECKING:
     import httpx
@@ -135,7 +135,7 @@ class Exchange:
         deployment = attempt.deployment
         call = self._shaped(attempt)
         if self.attached is not None:
-            call = replace(call, body=await self.attached.placed(call.body, deployment))
+            call = changed_call(call, body=await self.attached.placed(call.body, deployment))
         operation = self.operation
         name = operation.catalog or self.name
         outgoing = Outgoing(
@@ -166,11 +166,10 @@ class Exchange:
         attempt.told(told(headers))
         return response
 
-    def sent(self, attempt: Attempt) -> Call:
-        """The call as it was sent: bound to the resource of the attempt's deployment."""
-        resource = attempt.deployment.resource_tag
-        if self._sent is None or self._sent.resource != resource:
-            self._sent = replace(self.call, resource=resource, file_of=partial(self.copies.original, resource))
+    @property
+    def sent(self) -> Call:
+        """The call as it was last sent: as the deployment's model takes it, bound to the deployment's resource."""
+        assert self._sent is not None
         return self._sent
 
     def _shaped(self, attempt: Attempt) -> Call:
@@ -181,7 +180,10 @@ class Exchange:
         applied = apply(body, name, deployment.capability, policy, self.call.model)
         attempt.simulates_stream = applied.simulate_stream
         stream = self.call.stream and not applied.simulate_stream
-        return replace(self.sent(attempt), body=applied.body, stream=stream)
+        resource = deployment.resource_tag
+        file_of = partial(self.copies.original, resource)
+        self._sent = changed_call(self.call, body=applied.body, stream=stream, resource=resource, file_of=file_of)
+        return self._sent
 
     def reply_headers(self) -> dict[str, str]:
         """Headers of the answer that the serving attempt decides; hosts and upstream ids are not among them."""
@@ -200,7 +202,7 @@ class Exchange:
 
     def estimate(self, completion_tokens: int) -> Usage:
         """Usage of an answer that never told its own."""
-        return replace(self.estimated, completion=completion_tokens)
+        return changed_usage(self.estimated, completion=completion_tokens)
 
     def _expected(self, attempt: Attempt) -> Usage:
         """What an attempt will probably use: an answer as long as those of its deployment so far."""
@@ -214,7 +216,7 @@ class Exchange:
         """The most that an attempt may use; its prompt may be so many times what it was estimated to be."""
         most = OUTPUT_MAX if self.demand.output_max is None else self.demand.output_max
         usage = self.estimate(most) if self.demand.output else self.estimated
-        return replace(usage, prompt=usage.prompt * PROMPT_ERROR)
+        return changed_usage(usage, prompt=usage.prompt * PROMPT_ERROR)
 
     def first_byte(self) -> None:
         """The first data of the answer is on its way to the client."""

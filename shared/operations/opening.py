@@ -87,7 +87,7 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
     operation = exchange.operation
     assert operation.translator is not None
     chunks = _simulated(response, attempt, operation.simulate) if attempt.simulates_stream else chunks_of(response)
-    sent = exchange.sent(attempt)
+    sent = exchange.sent
     if operation.files_told is not None and sent.resource is not None:
         chunks = learning(chunks, exchange.copies, sent.resource)
     stream = OpenStream(attempt, response, chunks, operation.translator(sent))

@@ -12,6 +12,7 @@ from shared.errors import Replay, SpillwayError
 from shared.operations.context import Context
 from shared.operations.reply import Reply
 from shared.operations.simulated import streamed_completion
+from shared.replacing import replacer
 from shared.seal import Seal
 from shared.shapes import Shape
 from shared.upstream.content import Content, FormFile
@@ -70,6 +71,10 @@ class Call:
     resource: bytes | None = None
     pictures: Counted = field(default_factory=Counted)
     file_of: Callable[[str], str | None] = lambda upstream_id: None
+
+
+changed_call = replacer(Call)
+"""A call with other values."""
 
 
 class Splitter(Protocol):

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields, replace
-from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal
 
 from shared.ids import parse_call_id
+from shared.replacing import replacer
 from shared.usage.usage import Usage
 
 Status = Literal["open", "unknown", "failed", "unpriced", "settled"]
@@ -93,15 +93,12 @@ class Settlement:
     request_id: str = ""
 
 
-_NAMES = tuple(one.name for one in fields(Entry))
-_VALUES = attrgetter(*_NAMES)
 _SETTLED = tuple(one.name for one in fields(Settlement))
 _USAGE = tuple((one.name, one.default) for one in fields(Usage) if one.compare)
 
 
-def changed(entry: Entry, **values: Any) -> Entry:
-    """The entry with other values: `dataclasses.replace` in half the time, as every call does it twice."""
-    return Entry(**{**dict(zip(_NAMES, _VALUES(entry), strict=True)), **values})
+changed = replacer(Entry)
+"""The entry with other values."""
 
 
 def closed(entry: Entry, settlement: Settlement, ended_at: float, *, continued: bool = False) -> Entry:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from shared.replacing import replacer
+
 _NO_DETAILS: dict[str, Any] = {}
 
 
@@ -44,6 +46,10 @@ class Usage:
     containers: int = 0
     tier: str | None = None
     model: str = field(default="", compare=False)
+
+
+changed_usage = replacer(Usage)
+"""A usage with other values."""
 
 
 def chat_usage(payload: Any) -> Usage | None:
