@@ -30,6 +30,8 @@ NOT_AT_THE_START = (
     "msal",
     "requests",
 )
+NEVER = ("fastapi", "litellm", "openai", "prometheus_client", "opentelemetry")
+"""Neither at the start nor for a first call: there is no such dependency, or only a call of its own needs it."""
 
 
 def imported_by(code: str, environ: Mapping[str, str]) -> set[str]:
@@ -61,6 +63,7 @@ def test_importing_the_app_does_not_load(at_the_start: set[str], module: str) ->
 def test_what_is_loaded_beside_is_what_was_left_out() -> None:
     loaded = imported_by("import function_app\nfunction_app.loading.join()", {**ENTRA, **IDENTITY})
     assert set(NOT_AT_THE_START) <= loaded
+    assert not set(NEVER) & loaded
 
 
 def test_an_app_with_keys_and_no_storage_loads_sockets_alone() -> None:

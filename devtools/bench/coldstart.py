@@ -72,17 +72,17 @@ class Start:
 @click.option("--rss-mb-max", default=0.0, help="Fail when it takes more memory.")
 def main(runs: int, wall_s_max: float, rss_mb_max: float) -> None:
     """The app's import, cold and warm, beside litellm's."""
-    print(f"{'':46}{'first':>8}{'warm':>8}{'warm CPU':>10}{'RSS':>9}{'modules':>9}")
+    print(f"{'':36}{'first':>8}{'its CPU':>9}{'warm':>9}{'its CPU':>9}{'RSS':>9}{'modules':>9}")
     own: Start | None = None
     for name, code in CASES.items():
         if name in _EXTRA and not _installed(_EXTRA[name]):
-            print(f"{name:46}not installed here: pip install {_EXTRA[name]} beside Spillway to compare")
+            print(f"{name:36}not installed here: pip install {_EXTRA[name]} beside Spillway to compare")
             continue
         first, warm = measured(code, runs)
         own = own or warm
         print(
-            f"{name:46}{first.wall_s:6.2f} s{warm.wall_s:6.2f} s{warm.cpu_s:8.2f} s{warm.rss_mb:6.0f} MB"
-            f"{warm.modules:9,}"
+            f"{name:36}{first.wall_s:6.2f} s{first.cpu_s:7.2f} s{warm.wall_s:7.2f} s{warm.cpu_s:7.2f} s"
+            f"{warm.rss_mb:6.0f} MB{warm.modules:9,}"
         )
     catalog = measured(_CATALOG, runs)[1]
     print(f"reading prices and capabilities: {catalog.wall_s * 1000:.1f} ms")
