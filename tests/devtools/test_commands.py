@@ -15,7 +15,7 @@ from devtools.__main__ import main
 from devtools.requirements import FILES, regenerate, stale
 
 ROOT = Path(__file__).parents[2]
-DEPLOYED = {"function_app.py", "host.json", "requirements.txt", "handlers", "shared", "config.yaml"}
+DEPLOYED = {"function_app.py", "host.json", "requirements.txt", "handlers", "shared", "config.yaml", "appsvc.yaml"}
 
 
 @pytest.mark.parametrize("name", ["up", "host", "simulator", "storage"])
