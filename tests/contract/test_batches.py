@@ -464,15 +464,23 @@ def test_an_input_that_is_deleted_while_the_batch_runs_does_no_harm(run: Running
     assert ended(run, batch_id)["request_counts"]["completed"] == 3
 
 
-def test_an_input_that_is_deleted_before_it_was_sent_fails_the_batch(run: Running) -> None:
-    for resource in ("east", "west"):
-        run.sim.resource(resource, local_auth=False)
+def test_an_input_that_is_deleted_before_it_was_sent_fails_the_batch(run: Running, account: str) -> None:
+    run.sim.fault(operation="files", status=429, times=None, headers={"retry-after-ms": "300"})
     file_id = upload(run, lines(3))
     batch_id = create(run, file_id).json()["id"]
     await_true(lambda: len(run.sim.requests()) >= 2, "two attempts to upload")
+    assert run.http.get(f"/v1/batches/{batch_id}").json()["status"] == "validating"
     assert run.http.delete(f"/v1/files/{file_id}").status_code == 200
-    batch = run.http.get(f"/v1/batches/{batch_id}").json()
-    assert batch["status"] == "validating"
+    shown = ended(run, batch_id)
+    message = "The input file was deleted before all of it was sent."
+    error = {"code": "file_not_found", "message": message, "param": "input_file_id", "line": None}
+    assert (shown["status"], shown["errors"]["data"]) == ("failed", [error])
+    assert (shown["output_file_id"], shown["error_file_id"]) == (None, None)
+    assert (shown["request_counts"]["completed"], shown["request_counts"]["failed"]) == (0, 0)
+    assert isinstance(shown["failed_at"], int)
+    assert batch_lines(run, batch_id, account) == []
+    assert billed(run) == []
+    assert "batches" not in {one["operation"] for one in run.sim.requests()}
 
 
 @pytest.mark.parametrize("url", ["/v1/chat/completions", "/openai/v1/chat/completions", "/v1/embeddings"])
