@@ -188,7 +188,7 @@ async def test_storage_that_is_away_in_the_middle_stops_a_worker_and_no_batch() 
             if count == at:
                 raise StorageFailed("down")
 
-        driver = world.worker(strike)  # type: ignore[arg-type]
+        driver = world.worker(strike)
         with suppress(StorageFailed, Lost):
             await driver.move(batch.id, world.now + 200)
         world.now += 11

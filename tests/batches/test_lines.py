@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import orjson
@@ -47,8 +48,6 @@ async def test_lines_are_cut_at_line_feeds(data: bytes, expected: list[tuple[byt
 
 @given(st.lists(st.binary(max_size=5).map(lambda data: data.replace(b"\x00", b"\n")), max_size=12))
 def test_where_a_stream_is_cut_does_not_matter(chunks: list[bytes]) -> None:
-    import asyncio
-
     async def both() -> None:
         assert await cut(*chunks) == await cut(b"".join(chunks))
 

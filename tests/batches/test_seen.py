@@ -55,8 +55,10 @@ def test_what_is_no_batch_is_none(payload: object) -> None:
 
 @pytest.mark.parametrize(
     ("status", "ended"),
-    [("completed", True), ("failed", True), ("expired", True), ("cancelled", True), ("cancelling", False)]
-    + [("finalizing", False), ("in_progress", False), ("validating", False), ("deliberating", False), ("", False)],
+    [
+        *((status, True) for status in ("completed", "failed", "expired", "cancelled")),
+        *((status, False) for status in ("validating", "in_progress", "finalizing", "cancelling", "deliberating", "")),
+    ],
 )
 def test_a_status_that_nobody_knows_is_no_end(status: str, ended: bool) -> None:
     assert Seen("b", status).ended == ended
