@@ -43,6 +43,8 @@ class Fallbacks:
         return None
 
     def _names(self, failure: SpillwayError) -> Sequence[str]:
+        if self.asked.fallbacks == ():  # the call wants none, of whatever kind
+            return ()
         if isinstance(failure, ContextLengthExceeded):
             return self.config.context_window_fallbacks_for(self.model)
         if isinstance(failure, ContentFiltered):

@@ -1,0 +1,240 @@
+"""Routing over sockets, rule by rule: strategies, cool-downs, regions, context windows, parallel requests, aliases."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.conftest import Running, Spillway
+
+OPERATIONS = ("chat_completions", "embeddings", "router_explain")
+STRATEGIES = (
+    "usage-based-routing",
+    "usage-based-routing-v2",
+    "simple-shuffle",
+    "least-busy",
+    "latency-based-routing",
+    "cost-based-routing",
+)
+
+
+def entry(resource: str, *, deployment: str = "gpt-4o", model: str = "gpt-4o", params: str = "", info: str = "") -> str:
+    where = f"api_base: $SIM/{resource}, api_key: sim-key-{resource}"
+    return (
+        f"  - model_name: {model}\n"
+        f"    litellm_params: {{model: azure/{deployment}, {where}{params}}}\n"
+        f"    model_info: {{id: {resource}-{deployment}{info}}}\n"
+    )
+
+
+def config(*entries: str, settings: str = "") -> str:
+    return "model_list:\n" + "".join(entries) + (f"router_settings: {{{settings}}}\n" if settings else "")
+
+
+def served_by(answer: httpx.Response) -> str:
+    assert answer.status_code == 200, answer.text
+    return str(answer.headers["x-spillway-model-id"])
+
+
+def resources(run: Running) -> list[str]:
+    """The resources that were sent something, in order."""
+    return [one["path"].split("/")[1] for one in run.sent()]
+
+
+def verdicts(run: Running, **body: Any) -> dict[str, str]:
+    """What the router says of each candidate of a chat."""
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}], **body}
+    answer = run.http.post("/v1/router/explain", json=asked)
+    assert answer.status_code == 200, answer.text
+    return {one["model_id"]: one["verdict"] for one in answer.json()["candidates"]}
+
+
+BOTH = (entry("east", params=", order: 1"), entry("west", params=", order: 2"))
+
+
+# Strategies.
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_limits_hold_whatever_the_strategy(spillway: Spillway, strategy: str) -> None:
+    """LiteLLM's simple-shuffle serves six of six with rpm: 2, its v2 one of six."""
+    run = spillway(
+        config(
+            entry("east", params=", rpm: 2"), entry("west", params=", rpm: 3"), settings=f"routing_strategy: {strategy}"
+        )
+    )
+    answers = [run.chat() for _ in range(8)]
+    assert [one.status_code for one in answers] == [200] * 5 + [429] * 3
+    assert (resources(run).count("east"), resources(run).count("west")) == (2, 3)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_requests_a_minute_are_no_bound_of_those_at_once(spillway: Spillway, strategy: str) -> None:
+    """LiteLLM takes rpm for max_parallel_requests too, and answers 429 to what is under way at once."""
+    run = spillway(config(entry("east", params=", rpm: 8"), settings=f"routing_strategy: {strategy}"))
+    run.sim.fault(delay_ms=700, times=None)
+    with ThreadPoolExecutor(9) as pool:
+        answers = list(pool.map(lambda _: run.chat().status_code, range(9)))
+    assert sorted(answers) == [200] * 8 + [429]
+
+
+def test_the_least_busy_takes_the_next_call(spillway: Spillway) -> None:
+    run = spillway(config(entry("east"), entry("west"), settings="routing_strategy: least-busy"))
+    run.sim.fault(delay_ms=900, times=None)
+    with ThreadPoolExecutor(6) as pool:
+        served = [served_by(one) for one in pool.map(lambda _: run.chat(), range(6))]
+    assert (served.count("east-gpt-4o"), served.count("west-gpt-4o")) == (3, 3)
+
+
+def test_the_cheapest_serves(spillway: Spillway) -> None:
+    entries = [entry("east"), entry("west", deployment="gpt-4o-mini"), entry("east", deployment="gpt-4.1")]
+    run = spillway(config(*entries, settings="routing_strategy: cost-based-routing"))
+    assert {served_by(run.chat()) for _ in range(6)} == {"west-gpt-4o-mini"}
+
+
+def test_the_fastest_serves_when_each_was_tried(spillway: Spillway) -> None:
+    run = spillway(config(entry("east"), entry("west"), settings="routing_strategy: latency-based-routing"))
+    run.sim.fault(resource="east", delay_ms=600, times=None)
+    served = [served_by(run.chat()) for _ in range(6)]
+    assert set(served[:2]) == {"east-gpt-4o", "west-gpt-4o"}
+    assert set(served[2:]) == {"west-gpt-4o"}
+
+
+@pytest.mark.parametrize("strategy", ["usage-based-routing", "usage-based-routing-v2"])
+def test_the_larger_is_used_as_much_more(spillway: Spillway, strategy: str) -> None:
+    entries = entry("east", params=", rpm: 120"), entry("west", params=", rpm: 360")
+    run = spillway(config(*entries, settings=f"routing_strategy: {strategy}"))
+    for _ in range(12):
+        run.chat()
+    assert (resources(run).count("east"), resources(run).count("west")) == (3, 9)
+
+
+# Failures and cool-downs.
+
+
+def test_so_many_failures_are_allowed_before_a_deployment_is_left_alone(spillway: Spillway) -> None:
+    run = spillway(config(*BOTH, settings="allowed_fails: 2, cooldown_time: 1"))
+    run.sim.fault(resource="east", status=500, times=3)
+    assert {served_by(run.chat()) for _ in range(5)} == {"west-gpt-4o"}
+    assert resources(run) == ["east", "west"] * 3 + ["west"] * 2
+    assert verdicts(run)["east-gpt-4o"] == "cooling down after failures"
+    time.sleep(1.05)
+    assert served_by(run.chat()) == "east-gpt-4o"
+
+
+def test_each_kind_of_failure_may_have_its_own_number(spillway: Spillway) -> None:
+    settings = "allowed_fails_policy: {InternalServerErrorAllowedFails: 1, TimeoutErrorAllowedFails: 9}"
+    run = spillway(config(*BOTH, settings=settings))
+    run.sim.fault(resource="east", status=500, times=None)
+    for _ in range(4):
+        assert served_by(run.chat()) == "west-gpt-4o"
+    assert resources(run) == ["east", "west"] * 2 + ["west"] * 2
+
+
+def test_an_entrys_own_cool_down_wins(spillway: Spillway) -> None:
+    entries = entry("east", params=", order: 1, cooldown_time: 30, allowed_fails: 0"), BOTH[1]
+    run = spillway(config(*entries, settings="cooldown_time: 0.1, allowed_fails: 5"))
+    run.sim.fault(resource="east", status=500)
+    assert served_by(run.chat()) == "west-gpt-4o"
+    time.sleep(0.3)
+    assert served_by(run.chat()) == "west-gpt-4o"
+    assert resources(run) == ["east", "west", "west"]
+
+
+def test_without_cool_downs_each_call_asks_again(spillway: Spillway) -> None:
+    run = spillway(config(*BOTH, settings="disable_cooldowns: true"))
+    run.sim.fault(resource="east", status=500, times=None)
+    for _ in range(3):
+        assert served_by(run.chat()) == "west-gpt-4o"
+    assert resources(run) == ["east", "west"] * 3
+
+
+def test_the_only_deployment_of_a_model_is_asked_although_it_cools_down(spillway: Spillway) -> None:
+    run = spillway(config(entry("east")))
+    run.sim.fault(status=500)
+    assert run.chat().status_code == 502
+    assert served_by(run.chat()) == "east-gpt-4o"
+
+
+# What a call asks for.
+
+REGIONS = config(
+    entry("east", params=", region_name: eastus"),
+    entry("sweden", params=", region_name: Sweden Central"),
+    entry("west"),
+)
+
+
+@pytest.mark.parametrize(
+    ("region", "where"), [("eu", "sweden"), ("us", "east"), ("swedencentral", "sweden"), ("EastUS", "east")]
+)
+def test_a_call_that_names_a_region_stays_there(spillway: Spillway, region: str, where: str) -> None:
+    run = spillway(REGIONS)
+    assert {served_by(run.chat(allowed_model_region=region)) for _ in range(4)} == {f"{where}-gpt-4o"}
+    assert "allowed_model_region" not in run.sent()[0]["json"]
+    others = {name: why for name, why in verdicts(run, allowed_model_region=region).items() if why != "chosen"}
+    assert others.keys() == {f"{one}-gpt-4o" for one in ("east", "sweden", "west") if one != where}
+    assert set(others.values()) == {f"it is not known to be in {region}"}
+
+
+def test_a_region_in_which_nothing_is_is_a_400(spillway: Spillway) -> None:
+    run = spillway(REGIONS)
+    answer = run.chat(allowed_model_region="japaneast")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "no_region")
+    assert run.sent() == []
+
+
+def test_a_prompt_goes_where_its_length_fits(spillway: Spillway) -> None:
+    entries = entry("east", params=", order: 1", info=", max_input_tokens: 100"), BOTH[1]
+    run = spillway(config(*entries, settings="enable_pre_call_checks: true"))
+    assert served_by(run.chat("short")) == "east-gpt-4o"
+    assert served_by(run.chat("word " * 400)) == "west-gpt-4o"
+    assert resources(run) == ["east", "west"]
+    long = [{"role": "user", "content": "word " * 400}]
+    assert verdicts(run, messages=long)["east-gpt-4o"] == "its context window is too short"
+
+
+def test_without_that_check_azure_says_what_is_too_long(spillway: Spillway) -> None:
+    entries = entry("east", params=", order: 1", info=", max_input_tokens: 100"), BOTH[1]
+    run = spillway(config(*entries, settings="enable_pre_call_checks: false"))
+    assert served_by(run.chat("word " * 400)) == "east-gpt-4o"
+
+
+def test_no_more_calls_are_under_way_than_an_entry_says(spillway: Spillway) -> None:
+    run = spillway(
+        config(entry("east", params=", max_parallel_requests: 2"), settings="default_max_parallel_requests: 9")
+    )
+    run.sim.fault(delay_ms=900, times=None)
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: run.chat(), range(5)))
+    assert sorted(one.status_code for one in answers) == [200] * 2 + [429] * 3
+    refused = next(one for one in answers if one.status_code == 429)
+    assert "(parallel requests)" in refused.json()["error"]["message"]
+    assert run.chat().status_code == 200
+
+
+def test_an_alias_has_the_deployments_and_the_fallbacks_of_its_model(spillway: Spillway) -> None:
+    entries = entry("east", params=", rpm: 1"), entry("west", model="spare")
+    run = spillway(config(*entries, settings="model_group_alias: {fast: gpt-4o}, fallbacks: [{gpt-4o: [spare]}]"))
+    assert [served_by(run.chat(model="fast")) for _ in range(2)] == ["east-gpt-4o", "west-gpt-4o"]
+
+
+@pytest.mark.parametrize("said", [{"disable_fallbacks": True}, {"fallbacks": []}])
+@pytest.mark.parametrize(
+    ("chain", "code"),
+    [("context_window_fallbacks", "context_length_exceeded"), ("content_policy_fallbacks", "content_filter")],
+)
+def test_a_call_that_wants_no_fallbacks_has_none_of_any_kind(
+    spillway: Spillway, chain: str, code: str, said: dict[str, Any]
+) -> None:
+    run = spillway(config(entry("east"), entry("west", model="other"), settings=f"{chain}: [{{gpt-4o: [other]}}]"))
+    run.sim.fault(resource="east", status=400, body={"error": {"code": code, "message": "no", "param": "messages"}})
+    answer = run.chat(**said)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+    assert resources(run) == ["east"]
