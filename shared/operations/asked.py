@@ -21,6 +21,25 @@ TAGS_HEADER = "x-litellm-tags"
 RETRIES_MAX = 10
 NAMES_MAX = 20
 NOTHING = Asked()
+_LISTS = ("fallbacks", "tags")
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+def from_form(body: dict[str, Any]) -> dict[str, Any]:
+    """A form's fields, with what they say of routing as JSON would say it: `fallbacks` or `fallbacks[]`, once or more
+    often. What cannot be read stays as it is, to be refused by its name."""
+    read = dict(body)
+    for name in _LISTS:
+        if f"{name}[]" in read:
+            read[name] = read.pop(f"{name}[]")
+        elif isinstance(read.get(name), str):
+            read[name] = [read[name]]
+    flag, retries = read.get("disable_fallbacks"), read.get("num_retries")
+    if isinstance(flag, str):
+        read["disable_fallbacks"] = _TRUTH.get(flag.lower(), flag)
+    if isinstance(retries, str) and retries.isascii() and retries.isdigit() and len(retries) < 10:
+        read["num_retries"] = int(retries)
+    return read
 
 
 def taken(body: dict[str, Any], headers: Mapping[str, str]) -> tuple[dict[str, Any], Asked]:

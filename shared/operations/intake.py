@@ -181,7 +181,8 @@ class Intake:
 
     async def _read(self, proxied: Proxied, request: Request) -> tuple[dict[str, Any], tuple[FormFile, ...]]:
         if proxied.body == "form":
-            return await read_form(request, self._bytes_max(proxied))
+            body, files = await read_form(request, self._bytes_max(proxied))
+            return routing.from_form(body), files
         return (await read_json(request, self._bytes_max(proxied)) if proxied.body == "json" else {}), ()
 
     def _bytes_max(self, proxied: Proxied) -> int:

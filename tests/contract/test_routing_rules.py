@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Running, Spillway
 
-OPERATIONS = ("chat_completions", "embeddings", "router_explain")
+OPERATIONS = ("chat_completions", "audio_transcriptions", "router_explain")
 STRATEGIES = (
     "usage-based-routing",
     "usage-based-routing-v2",
@@ -238,3 +238,53 @@ def test_a_call_that_wants_no_fallbacks_has_none_of_any_kind(
     answer = run.chat(**said)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
     assert resources(run) == ["east"]
+
+
+# A form says it in text.
+
+
+def heard(run: Running, **fields: Any) -> httpx.Response:
+    file = ("a.wav", b"RIFF" + bytes(2000))
+    return run.http.post("/v1/audio/transcriptions", data={"model": "hear", **fields}, files={"file": file})
+
+
+def hearing(resource: str, model: str = "hear", **params: Any) -> str:
+    written = "".join(f", {name}: {value}" for name, value in params.items())
+    return entry(resource, deployment="whisper", model=model, params=written)
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({}, ["east", "west"]),
+        ({"num_retries": "0", "disable_fallbacks": "true"}, ["east"]),
+        ({"disable_fallbacks": "true"}, ["east", "west"]),
+        ({"num_retries": "0"}, ["east", "sweden"]),
+        ({"num_retries": "0", "fallbacks[]": ["other"]}, ["east", "west"]),
+        ({"num_retries": "0", "fallbacks": "other"}, ["east", "west"]),
+        ({"tags[]": ["paid"]}, ["west"]),
+        ({"tags": "paid"}, ["west"]),
+    ],
+)
+def test_a_form_may_say_how_it_is_routed(spillway: Spillway, fields: dict[str, Any], where: list[str]) -> None:
+    entries = [
+        hearing("east", order=1, tags="[free, default]"),
+        hearing("west", order=2, tags="[paid, default]"),
+        hearing("sweden", model="spare", tags="[default]"),
+        hearing("west", model="other", tags="[default]").replace("west-whisper", "other"),
+    ]
+    run = spillway(config(*entries, settings="fallbacks: [{hear: [spare]}], enable_tag_filtering: true"))
+    run.sim.fault(resource="east", status=503, times=None)
+    heard(run, **fields)
+    sent = run.sim.requests()
+    assert [one["path"].split("/")[1] for one in sent] == where
+    for name in ("num_retries", "fallbacks", "tags"):
+        assert f'"{name}' not in sent[-1]["body"]
+
+
+@pytest.mark.parametrize("wrong", [{"num_retries": "many"}, {"num_retries": "99"}, {"disable_fallbacks": "perhaps"}])
+def test_a_form_that_says_it_wrongly_is_a_400_that_names_it(spillway: Spillway, wrong: dict[str, str]) -> None:
+    run = spillway(config(hearing("east")))
+    answer = heard(run, **wrong)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, next(iter(wrong)))
+    assert run.sim.requests() == []
