@@ -79,6 +79,11 @@ class Heartbeat:
         """How often the row was written."""
         return self._number
 
+    @property
+    def under_way(self) -> int:
+        """Attempts that nobody has closed."""
+        return len(self.open) - len(self._closing)
+
     def opened(self, entry: Entry) -> None:
         self.open[entry.entry_id] = entry
 

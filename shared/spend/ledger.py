@@ -79,8 +79,10 @@ class Handle:
         return self.ledger.settle(self, settlement)
 
     async def _moment(self, batch: Batch | None) -> None:
-        if self.ledger is None or batch is None or self.ledger.mode == "async":
+        if self.ledger is None or batch is None or self.ledger.mode == "async" or batch.committed:
             return
+        assert self.ledger.segments is not None
+        self.ledger.segments.hurry()
         if not await batch.wait(self.ledger.patience_s(REPLY_WAIT_S)):
             self.buffered = True
 
@@ -116,6 +118,7 @@ class Ledger:
                 interval_s=interval_s,
                 announce=house.heartbeat.announce,
                 committed=house.committed,
+                under_way=lambda: house.heartbeat.under_way,
                 sleep=sleep,
             )
             house.has_waiting = self.segments.has_waiting

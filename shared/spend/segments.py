@@ -1,9 +1,9 @@
 """The writer of one instance's log: records are gathered and written as segments, one write at a time.
 
-The next write starts when the last one returned, at least `interval_s` after it, at once when nothing is under way;
-what an attempt says in between is one record. A segment that is to be written is frozen: it is tried under the same key
-with the same content until it is acknowledged, so that a write which succeeded without telling us changes nothing.
-Segments are written in their order. In an outage they wait, packed.
+The next write starts when the last one returned, at least `interval_s` after it, at once when nothing is under way or
+somebody waits to whose record nothing will be added; what an attempt says in between is one record. A segment that is
+to be written is frozen: it is tried under the same key with the same content until it is acknowledged, so that a write
+which succeeded without telling us changes nothing. Segments are written in their order. In an outage they wait, packed.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ class Batch:
         self.left = 0
         self.committed = False
         self._waiting: set[asyncio.Future[bool]] = set()
+
+    @property
+    def is_awaited(self) -> bool:
+        return bool(self._waiting)
 
     def written(self) -> None:
         """One of its segments is in the table."""
@@ -95,7 +99,8 @@ class Segments:
     """The log of one instance. Belongs to the running event loop.
 
     `announce(day)` is awaited before a segment is written and before it counts as committed; it raises StorageFailed
-    when nobody would know of the segment. `committed` is called with every segment that is in the table.
+    when nobody would know of the segment. `committed` is called with every segment that is in the table. `under_way`
+    tells how many attempts are open.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class Segments:
         interval_s: float,
         announce: Callable[[str], Awaitable[None]],
         committed: Callable[[Segment], None],
+        under_way: Callable[[], int],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._table = table
@@ -115,6 +121,7 @@ class Segments:
         self._interval_s = interval_s
         self._announce = announce
         self._committed = committed
+        self._under_way = under_way
         self._sleep = sleep
         self._queue: dict[str, Entry] = {}
         self._batch = Batch()
@@ -122,6 +129,7 @@ class Segments:
         self._frozen_count = 0
         self._sequences: dict[str, int] = {}
         self._writer: asyncio.Task[None] | None = None
+        self._pause: asyncio.Future[None] | None = None
         self._returned_at = float("-inf")
         self._failing_since: float | None = None
         self._begun_at: float | None = None
@@ -165,6 +173,12 @@ class Segments:
         """Whether a record of this attempt is still to be frozen: the next one becomes one with it."""
         return entry_id in self._queue
 
+    def hurry(self) -> None:
+        """Somebody begins to wait. Ends the pause before the next write where nothing more is to come, so that few
+        calls at a time do not wait for company."""
+        if self._pause is not None and not self._under_way():
+            self._pause.cancel()
+
     async def flush(self, seconds: float) -> None:
         """Waits until nothing is left to write, at most so long."""
         if self._writer is not None:
@@ -182,7 +196,7 @@ class Segments:
         """Writes until nothing is left."""
         while self._queue or self._frozen:
             if not self._frozen:
-                await self._sleep(max(self._returned_at + self._interval_s - self._now(), 0.0))
+                await self._gather()
                 self._freeze()
             segment, batch = self._frozen[0]
             await self._write(segment)
@@ -190,6 +204,23 @@ class Segments:
             self._frozen_count -= segment.count
             self._committed(segment)
             batch.written()
+
+    async def _gather(self) -> None:
+        """Lets records come together until the interval is over, or those are all there are."""
+        seconds = max(self._returned_at + self._interval_s - self._now(), 0.0)
+        if not seconds or self._is_complete:
+            await self._sleep(0.0)
+            return
+        self._pause = asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait({self._pause})
+        finally:
+            self._pause.cancel()
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether somebody waits for what is queued, and no attempt is under way that may bring more."""
+        return self._batch.is_awaited and not self._under_way()
 
     def _freeze(self) -> None:
         """Makes segments of all that is queued."""

@@ -259,6 +259,23 @@ async def test_storage_that_does_not_answer_is_waited_for_a_moment_only(
     one.fate.go_on()
 
 
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("writing", [True, False])
+async def test_a_reply_waits_for_the_records_of_others_only_while_they_are_under_way(
+    world: World, answered: bool, writing: bool
+) -> None:
+    one = world.start(interval_s=100.0, sleep=asyncio.sleep)
+    other = one.open()
+    await one.run(5 if writing else 40)
+    handle = one.open()
+    await one.run(0 if writing else 40)
+    if answered:
+        other.settle(settled())
+    handle.settle(settled())
+    await handle.before_reply()
+    assert handle.buffered == (not answered)
+
+
 async def test_a_loop_that_stood_still_itself_waits_on_for_storage() -> None:
     batch = Batch()
     batch.left = 1

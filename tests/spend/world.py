@@ -119,9 +119,9 @@ class World:
         table, spend = (SlowTable(one, fate) for one in tables)
         return table, spend
 
-    def start(self, mode: Mode = "before_reply") -> Instance:
+    def start(self, mode: Mode = "before_reply", **timing: Any) -> Instance:
         self.instances += 1
-        return Instance(self, f"{self.instances:012x}", mode)
+        return Instance(self, f"{self.instances:012x}", mode, **timing)
 
     async def sweep(self, fate: Fate | None = None, *, days_kept: int = 400) -> Swept:
         """One run of the timer, which may be killed."""
@@ -154,17 +154,18 @@ class World:
 
 
 class Instance:
-    """One worker. Its calls are numbered; each has one attempt."""
+    """One worker. Its calls are numbered; each has one attempt. `timing` is the ledger's `interval_s` and `sleep`."""
 
-    def __init__(self, world: World, name: str, mode: Mode) -> None:
+    def __init__(self, world: World, name: str, mode: Mode, **timing: Any) -> None:
         self.world = world
         self.name = name
         self.fate = Fate()
         self.supervisor = Supervisor()
         self.table, self.spend = world.tables(self.fate)
         self.ledger = Ledger(
-            self.table, self.spend, name, self.supervisor, world.clock, mode=mode, interval_s=0.001, sleep=at_once
-        )
+            self.table, self.spend, name, self.supervisor, world.clock, mode=mode,
+            **{"interval_s": 0.001, "sleep": at_once, **timing},
+        )  # fmt: skip
         self.calls = 0
         self.held: asyncio.Future[None] | None = None
 
