@@ -195,6 +195,22 @@ def test_a_caller_that_leaves_a_stream_is_noticed(worker: Worker) -> None:
     assert logged(worker, '"outcome":"disconnected"')
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc to count handles in")
+def test_calls_leave_no_handle_open(worker: Worker, client: openai.OpenAI) -> None:
+    def ask(count: int) -> int:
+        for _ in range(count):
+            client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hello"}])
+            list(
+                client.chat.completions.create(
+                    model="gpt-4o", messages=[{"role": "user", "content": "hello"}], stream=True
+                )
+            )
+        return len(list(Path(f"/proc/{worker.pid}/fd").iterdir()))
+
+    settled = ask(10)
+    assert ask(60) <= settled + 5
+
+
 def logged(worker: Worker, words: str, within_s: float = 8.0) -> bool:
     deadline = time.monotonic() + within_s
     while words not in worker.log.read_text() and time.monotonic() < deadline:

@@ -36,6 +36,7 @@ class Worker:
     url: str
     functions: list[str]
     log: Path
+    pid: int
 
     def invocations(self) -> list[dict[str, Any]]:
         """`function`, `state` (running, succeeded, failed) and `error` of every invocation, oldest first."""
@@ -59,7 +60,7 @@ def runtime_worker(
             process = start(command, env={**os.environ, **(environ or {})}, cwd=ROOT, output=output)
         try:
             report = _await(process, ready, log)
-            yield Worker(report["url"], report["functions"], log)
+            yield Worker(report["url"], report["functions"], log, process.pid)
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
