@@ -164,6 +164,7 @@ class Gateway:
         parts = self.speech, self.books, self.files, self.keys, self.telemetry, self.doctor, self.batches, self.tuning
         self._parts = Parts(self.router, self.health, *parts)
         self._under_way: int = 0
+        self._turns = minutely.Turns("keys", "files", "notes")
 
     async def serve(self, operation: Operation, request: Request) -> Reply:
         """The reply to a request on the operation's own path. Never raises for what a client or Azure does."""
@@ -184,8 +185,9 @@ class Gateway:
             "files": self.files.sweep,
             "speech": self.speech.sweep_hourly,
             "keys": lambda: key_sweep.run(self.keys, self.books.ledger),
+            "notes": lambda: key_sweep.clean(self.keys),
         }
-        await self.supervisor.start(minutely.run(jobs), "timer")
+        await self.supervisor.start(minutely.run(self._turns.of(jobs)), "timer")
 
     async def close(self) -> None:
         """Ends everything that runs; for hosts and tests that end in good order."""

@@ -44,8 +44,13 @@ async def run(keys: Keys | None, ledger: Table | None) -> int:
     """One run; nothing without a storage account. Raises StorageFailed."""
     if keys is None or ledger is None:
         return 0
-    await key_changes.clean(keys.table, keys.clock())
     return await KeySweep(keys.table, ledger, keys.store, keys.clock).run()
+
+
+async def clean(keys: Keys | None) -> None:
+    """Removes old notes of keys that were being changed. Raises StorageFailed."""
+    if keys is not None:
+        await key_changes.clean(keys.table, keys.clock())
 
 
 class KeySweep:

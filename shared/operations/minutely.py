@@ -14,6 +14,21 @@ RUN_S = 20.0
 Jobs = Mapping[str, Callable[[], Awaitable[Any]]]
 
 
+class Turns:
+    """Jobs that need not be done every minute take turns, so that a run with nothing to do asks storage three times.
+    The first run of an instance does all: nobody's turn depends on how long instances live."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._runs = 0
+
+    def of(self, jobs: Jobs) -> Jobs:
+        """The jobs of the next run."""
+        turn = self._names[self._runs % len(self._names)]
+        first, self._runs = self._runs == 0, self._runs + 1
+        return {name: job for name, job in jobs.items() if first or name == turn or name not in self._names}
+
+
 async def run(jobs: Jobs) -> None:
     """Runs every job. Raises the first failure when all have ended, so that the host sees the run as failed."""
     outcomes = await asyncio.gather(*(_bounded(name, job) for name, job in jobs.items()), return_exceptions=True)

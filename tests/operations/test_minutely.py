@@ -34,3 +34,18 @@ async def test_a_job_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(minutely, "RUN_S", 0.01)
     with pytest.raises(TimeoutError):
         await minutely.run({"ledger": asyncio.Event().wait})
+
+
+async def _nothing() -> None:
+    """Is done."""
+
+
+def test_jobs_take_turns_after_a_first_run_that_does_all() -> None:
+    turns = minutely.Turns("keys", "files")
+    jobs = dict.fromkeys(("ledger", "files", "keys"), _nothing)
+    assert [list(turns.of(jobs)) for _ in range(4)] == [
+        ["ledger", "files", "keys"],
+        ["ledger", "files"],
+        ["ledger", "keys"],
+        ["ledger", "files"],
+    ]
