@@ -31,7 +31,7 @@ FLOORS = {
     "errors": 0,
     "settings": 0,
     "seal": 0,
-    "replacing": 0,
+    "values": 0,
     "shapes": 0,
     "sealed_ids": 0,
     "ids": 0,

@@ -12,13 +12,13 @@ from shared.errors import Replay, SpillwayError
 from shared.operations.context import Context
 from shared.operations.reply import Reply
 from shared.operations.simulated import streamed_completion
-from shared.replacing import replacer
 from shared.seal import Seal
 from shared.shapes import Shape
 from shared.upstream.content import Content, FormFile
 from shared.upstream.deployment import Deployment
 from shared.usage.pictures import Counted
 from shared.usage.usage import Usage
+from shared.values import replacer, statically_frozen
 
 TEXT = frozenset({Replay.FREELY, Replay.FAILED, Replay.BROKEN})
 """What writes text is sent again where its connection broke: the client would be told to do so, and pay as much."""
@@ -29,6 +29,7 @@ Query = tuple[tuple[str, str], ...]
 """Names and values of a query string, in order; a name may come more than once."""
 
 
+@statically_frozen
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """What a request says, before an operation has looked at it.
@@ -48,6 +49,7 @@ class Incoming:
     query: Query = ()
 
 
+@statically_frozen
 @dataclass(frozen=True, slots=True)
 class Call:
     """One parsed request. `body` is the client's own without what was meant for the gateway; never changed.

@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from shared.ids import parse_call_id
-from shared.replacing import replacer
 from shared.usage.usage import Usage
+from shared.values import replacer, statically_frozen
 
 Status = Literal["open", "unknown", "failed", "unpriced", "settled"]
 STATUSES: tuple[Status, ...] = ("open", "unknown", "failed", "unpriced", "settled")
@@ -27,6 +27,7 @@ RANK: Mapping[Status, int] = {status: rank for rank, status in enumerate(STATUSE
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+@statically_frozen
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One attempt. Money in picodollars (1e-12 USD), times in seconds since 1970, durations in milliseconds.

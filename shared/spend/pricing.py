@@ -27,11 +27,13 @@ from shared.catalog.price import Price, Rates
 from shared.config.pricing import PICO, Tier
 from shared.spend import estimates
 from shared.usage.usage import Usage
+from shared.values import statically_frozen
 
 _TIERS: Mapping[str | None, Tier] = {"priority": "priority", "fast": "priority", "flex": "flex"}
 """`service_tier` of a reply; any other is billed as standard."""
 
 
+@statically_frozen
 @dataclass(frozen=True, slots=True)
 class Charge:
     """`cost` in picodollars, None when a part of what was used has no price: nobody may take that for 0.

@@ -15,6 +15,7 @@ from shared.upstream.answers import error_of, operator_reason
 from shared.upstream.content import Content, request
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import close, create_transport, read, send
+from shared.values import statically_frozen
 
 if TYPE_CHECKING:
     import httpx
@@ -30,6 +31,7 @@ COMPLAINT_PAUSE_S = 60.0
 COMPLAINTS_MAX = 1000
 
 
+@statically_frozen
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One request to a deployment: `operation` and its `path` below the surface, its content, seconds to wait.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from shared.replacing import replacer
+from shared.values import replacer, statically_frozen
 
 _NO_DETAILS: dict[str, Any] = {}
 
 
+@statically_frozen
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens, and what else is billed: `images` made, `seconds` of audio heard, `characters` spoken.
