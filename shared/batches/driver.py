@@ -29,6 +29,8 @@ RUN_MAX_S = 240.0
 STEPS_MAX = 100_000
 _LONG = frozenset({"search", "read", "publish", "clean"})
 """Steps that two workers had better not do at once, though they may. Others say by themselves what they are about."""
+_QUICK = frozenset({"ready", "poll", "cancel"})
+"""Steps for which a batch need not be held: whoever does them too sees the same."""
 ORPHAN_S = 600.0
 """An entry of `open` whose batch was not written by then never gets one."""
 
@@ -121,9 +123,13 @@ class Driver:
         await work.save(machine.let_go(work.batch))
 
     async def _do(self, work: Work, step: Step, until: float) -> None:
-        sender, collector = self._sender, self._collector
         if step.kind in _LONG and not (work.is_held and work.is_stored):
             await work.save(work.batch)
+        doing = self._doing(work, step, until)
+        await (doing if step.kind in _QUICK else work.keeping(doing))
+
+    async def _doing(self, work: Work, step: Step, until: float) -> None:
+        sender, collector = self._sender, self._collector
         match step.kind:
             case "place":
                 await sender.place(work, step.key)

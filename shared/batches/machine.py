@@ -12,7 +12,7 @@ from typing import Literal
 
 from shared.batches.document import Batch, BatchState, Mark, Shard, day_of, key_of
 
-LEASE_S = 10.0
+LEASE_S = 6.0
 """A worker that was silent for so long is taken for dead. It may be alive: then its next change is refused."""
 GIVE_UP_S = 14 * 86_400.0
 """What has no end by then gets one; Azure keeps no batch running for so long."""

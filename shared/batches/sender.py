@@ -74,7 +74,7 @@ class Sender:
     async def _upload(self, work: Work, key: str, deployment: Deployment, tokens: int | None) -> None:
         now = self._means.clock
         try:
-            upload = await work.keeping(self._uploaded(work.batch, key, deployment, tokens))
+            upload = await self._uploaded(work.batch, key, deployment, tokens)
         except BadInput as bad:
             await work.save(sending.broken(work.batch, bad.errors, now()))
         except StorageFailed:

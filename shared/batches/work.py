@@ -23,6 +23,8 @@ T = TypeVar("T")
 KEPT_S = 90 * 86_400.0
 HEAVY_MAX = 2
 """Uploads and downloads of one instance at once; each holds some 40 MB."""
+RENEW_S = LEASE_S / 4
+"""A batch that is worked on is stored at least twice while others wait for its worker."""
 LEARN_S = 600.0
 """What Azure tells again is kept again after so long."""
 
@@ -82,6 +84,8 @@ class Work:
         self._noted = claims(batch)
         self._held = False
         self._stored = batch
+        self._saved_at = 0.0
+        self._saving = asyncio.Lock()
 
     @property
     def is_stored(self) -> bool:
@@ -95,6 +99,20 @@ class Work:
 
     async def save(self, batch: Batch) -> None:
         """Stores what has become of the batch, with what follows. Raises Lost or StorageFailed."""
+        async with self._saving:
+            self.batch = await self._save(batch)
+
+    async def hold(self) -> None:
+        """Stores that this worker has the batch still, unless that was stored of late. Raises Lost or StorageFailed."""
+        async with self._saving:
+            if self.means.clock() - self._saved_at < RENEW_S:
+                return
+            before = self.batch
+            kept = await self._save(before)
+            if self.batch is before:  # nothing was seen meanwhile
+                self.batch = kept
+
+    async def _save(self, batch: Batch) -> Batch:
         now = self.means.clock()
         batch = settled(batch, now)
         if batch.holder == self.means.worker:
@@ -102,12 +120,15 @@ class Work:
         etag = await self.means.store.save(batch, self._etag)
         if etag is None:
             raise Lost
-        self.batch, self._stored, self._etag, self._held = batch, batch, etag, bool(batch.holder)
+        self._stored, self._etag, self._held = batch, etag, bool(batch.holder)
+        self._saved_at = now
         claimed = claims(batch)
         if claimed != self._noted and not batch.tidy:
             await self.means.store.note(batch)
             self._noted = claimed
+        return batch
 
     async def keeping(self, effect: Awaitable[T]) -> T:
-        """What `effect` gives; meanwhile the batch is held. Raises what it raises, and Lost."""
-        return await renewing(effect, lambda: self.save(self.batch), LEASE_S / 3)
+        """What `effect` gives, which may save the batch; meanwhile it is held. Raises what that raises, Lost and
+        StorageFailed."""
+        return await renewing(effect, self.hold, RENEW_S)
