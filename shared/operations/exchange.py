@@ -25,6 +25,7 @@ from shared.routing.estimates import Demand
 from shared.routing.fallbacks import Fallbacks
 from shared.routing.pool import Pool
 from shared.routing.router import Router
+from shared.routing.unfit import fitting
 from shared.settings import Settings
 from shared.supervisor import Supervisor
 from shared.telemetry import CallRecord, call_asked, call_ended
@@ -130,18 +131,19 @@ class Exchange:
             raise
 
     async def send(self, attempt: Attempt) -> httpx.Response:
-        """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError, and Refused when the
-        attempt must not be sent."""
+        """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError, Unfit or Refused."""
         deployment = attempt.deployment
-        call = self._shaped(attempt)
-        if self.attached is not None:
-            call = changed_call(call, body=await self.attached.placed(call.body, deployment))
         operation = self.operation
         name = operation.catalog or self.name
+        with fitting(deployment):
+            call = self._shaped(attempt)
+            if self.attached is not None:
+                call = changed_call(call, body=await self.attached.placed(call.body, deployment))
+            content = operation.encode(call, deployment) if operation.method == "POST" else None
         outgoing = Outgoing(
             operation=name,
             path=operation.upstream_path,
-            content=operation.encode(call, deployment) if operation.method == "POST" else None,
+            content=content,
             entry_id=attempt.entry_id,
             accept=self._accept,
             first_byte_s=self._first_byte_s(deployment),
@@ -190,12 +192,10 @@ class Exchange:
         headers = {"x-spillway-attempts": str(len(self.trail.attempts)), **self.account.headers()}
         if self.router.blind():
             headers["x-spillway-usage"] = "local"
-        attempt = self.trail.last
-        if attempt is not None:
+        if (attempt := self.trail.last) is not None:
             headers["x-spillway-deployment"] = header_value(attempt.deployment.label)
             headers["x-spillway-model-id"] = header_value(attempt.deployment.id)
-        upstream = self.response_headers
-        if upstream is not None:
+        if (upstream := self.response_headers) is not None:
             headers |= {name: upstream[name] for name in _PASSED_ON if name in upstream}
             headers |= route_headers(upstream)
         return headers

@@ -170,7 +170,8 @@ class Intake:
 
     def _candidates(self, proxied: Proxied, call: Call, brought: Brought | None = None) -> Sequence[Deployment]:
         """The deployments that can do the call, at its own resource where it is bound to one. Raises SpillwayError."""
-        able: Sequence[Deployment] = self.router.candidates(call.model, proxied.modes, proxied.providers)
+        known_as = "" if call.resource is not None else _known_as(proxied)
+        able: Sequence[Deployment] = self.router.candidates(call.model, proxied.modes, proxied.providers, known_as)
         if brought is not None:
             able = brought.applied(able)
         return able if call.resource is None else self.router.bound(able, call.resource, call.model)
@@ -190,7 +191,7 @@ class Intake:
 
     def _fallbacks(self, model: str, proxied: Proxied, asked: Asked, demand: Demand) -> Fallbacks:
         def find(name: str) -> Sequence[Deployment]:
-            able = self.router.candidates(name, proxied.modes, proxied.providers)
+            able = self.router.candidates(name, proxied.modes, proxied.providers, _known_as(proxied))
             return self.router.kept(able, asked, demand).deployments
 
         return Fallbacks(self.config, model, asked, find)
@@ -218,3 +219,8 @@ def _count_pictures(call: Call, candidates: Sequence[Deployment]) -> None:
 def _usual(demand: Demand) -> int:
     """Tokens of a call; an answer that may be of any length is taken for a usual one."""
     return demand.prompt + (OUTPUT_DEFAULT if demand.output_max is None else demand.output_max) * demand.output
+
+
+def _known_as(proxied: Proxied) -> str:
+    """The operation's name in shared.catalog."""
+    return proxied.catalog or proxied.upstream_path.replace("/", "_")

@@ -32,6 +32,8 @@ from shared.routing.retries import backoff_s, retries_for
 from shared.routing.router import Router
 from shared.routing.selection import Chosen, Full
 from shared.routing.state import Reservation
+from shared.routing.telling import most_telling
+from shared.routing.unfit import Unfit
 from shared.upstream.deployment import Deployment
 from shared.upstream.ratelimit import Told
 from shared.usage.usage import Usage
@@ -176,6 +178,9 @@ class Run:
             group.tried.add(attempt.deployment.id)
             try:
                 return await send(attempt)
+            except Unfit as unfit:
+                self._unfit(met, attempt, unfit)
+                continue
             except SpillwayError as failure:
                 self._failed(group, attempt, failure)
             except BaseException:
@@ -206,6 +211,17 @@ class Run:
         if failure.replay is Replay.UNKNOWN:
             attempt.reservation.state.took(TIMED_OUT_S)
         self.router.failed(attempt.deployment, failure)
+
+    def _unfit(self, met: Sequence[Group], attempt: Attempt, unfit: Unfit) -> None:
+        """Nothing was sent, and only deployments of another kind are asked any more. Raises where there are none."""
+        group = met[-1]
+        attempt.reservation.cancel()
+        group.candidates = [one for one in group.candidates if not unfit.means(one)]
+        if group.candidates:
+            self.trail.attempts.remove(attempt)
+            return
+        attempt.failure = unfit.failure
+        raise self._told(met) if group.failures else unfit.failure
 
     def _may_go_on(self, group: Group) -> bool:
         """Whether the call may be sent again within its group. A rate limit is no failure, and costs no retry."""
@@ -266,7 +282,7 @@ class Run:
         Where all of them are full that is told of the model that was asked for, with the soonest end of all.
         """
         asked, last = met[0], met[-1]
-        told = _most_telling(last.failures) if last.failures else None
+        told = most_telling(last.failures) if last.failures else None
         if told is not None and not isinstance(told, RateLimited):
             return told
         self.router.missed(last.candidates)
@@ -276,16 +292,3 @@ class Run:
         if told is None and full is not None:
             return full.error(last.model, self.router.now())
         return told or Unavailable("The model is unavailable for the moment. Try again later.", retry_after_ms=1000)
-
-
-def _most_telling(failures: Sequence[SpillwayError]) -> SpillwayError:
-    last = failures[-1]
-    if last.replay is Replay.NEVER or last.replay in PERHAPS_DONE:
-        return last
-    full = [failure for failure in failures if isinstance(failure, RateLimited | Unavailable)]
-    if not full:
-        return last
-    waits = [failure.retry_after_ms for failure in full if failure.retry_after_ms is not None]
-    chosen = next((failure for failure in full if isinstance(failure, RateLimited)), full[0])
-    chosen.retry_after_ms = min(waits, default=None)
-    return chosen

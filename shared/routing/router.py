@@ -55,7 +55,7 @@ class Router:
         # Deployments of wildcard entries come into being with the names that callers use: bounded, oldest use out.
         self._deployments: OrderedDict[tuple[Entry, str], Deployment] = OrderedDict()
         # Of the names that the file writes, and so bounded: each operation's deployments of each.
-        self._able: dict[tuple[str, frozenset[str], frozenset[str]], Pool] = {}
+        self._able: dict[tuple[str, frozenset[str], frozenset[str], str], Pool] = {}
         self._fixed = sum(not entry.is_wildcard for entry in config.entries)
         self.states: dict[str, DeploymentState] = {}
         self.asked = 0
@@ -89,10 +89,11 @@ class Router:
             raise ModelNotFound(model, self._config.model_names)
         return [self._deployment(match) for match in matches]
 
-    def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str]) -> Pool:
+    def candidates(self, model: str, modes: frozenset[str], providers: frozenset[str], operation: str = "") -> Pool:
         """The group's deployments that can do this kind of operation; of all deployments, perhaps none, when `model`
-        is "". Raises ModelNotFound or BadRequest."""
-        known = self._able.get((model, modes, providers))
+        is "". Where the models of some are known to serve `operation` (of shared.catalog), or may, it is these.
+        Raises ModelNotFound or BadRequest."""
+        known = self._able.get((model, modes, providers, operation))
         if known is not None:
             return known
         group = self.group(model) if model else self.every_deployment()
@@ -104,8 +105,10 @@ class Router:
                 param="model",
                 code="model_not_supported",
             )
+        if operation:
+            able = Pool(one for one in able if one.capability.serves(operation)) or able
         if self._config.is_written(model):
-            self._able[model, modes, providers] = able
+            self._able[model, modes, providers, operation] = able
         return able
 
     def kept(self, candidates: Sequence[Deployment], asked: Asked, demand: Demand) -> Kept:

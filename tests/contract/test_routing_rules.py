@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Running, Spillway
 
-OPERATIONS = ("chat_completions", "audio_transcriptions", "router_explain")
+OPERATIONS = ("chat_completions", "responses_create", "audio_transcriptions", "router_explain")
 STRATEGIES = (
     "usage-based-routing",
     "usage-based-routing-v2",
@@ -288,3 +288,62 @@ def test_a_form_that_says_it_wrongly_is_a_400_that_names_it(spillway: Spillway, 
     answer = heard(run, **wrong)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, next(iter(wrong)))
     assert run.sim.requests() == []
+
+
+# Deployments of one name whose models differ.
+
+O_FIRST = (
+    entry("east", deployment="o4-mini", params=", order: 1"),
+    entry("west", deployment="gpt-4o", params=", order: 2"),
+)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_goes_to_a_deployment_whose_model_takes_its_parameters(spillway: Spillway, stream: bool) -> None:
+    run = spillway(config(*O_FIRST))
+    assert served_by(run.chat(stream=stream)) == "east-o4-mini"
+    answer = run.chat(stream=stream, temperature=0.3)
+    assert (served_by(answer), answer.headers["x-spillway-attempts"]) == ("west-gpt-4o", "1")
+    assert resources(run) == ["east", "west"]
+    run.await_rest()
+    assert run.gateway.router.states["east-o4-mini"].used()[1] == 1  # what was not sent is not counted
+
+
+def test_a_parameter_that_no_model_of_the_name_takes_is_a_400(spillway: Spillway) -> None:
+    run = spillway(config(O_FIRST[0], entry("west", deployment="o3", params=", order: 2")))
+    answer = run.chat(temperature=0.3)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "temperature")
+    assert run.sent() == []
+    run.await_rest()
+    assert {state.used() for state in run.gateway.router.states.values()} == {(0, 0, 0)}
+
+
+def test_where_the_one_that_takes_it_is_full_that_is_said(spillway: Spillway) -> None:
+    run = spillway(config(O_FIRST[0], entry("west", params=", order: 2, rpm: 1")))
+    answers = [run.chat(temperature=0.3) for _ in range(2)]
+    assert [one.status_code for one in answers] == [200, 429]
+    assert "gpt-4o (requests per minute)" in answers[1].json()["error"]["message"]
+
+
+def test_a_parameter_is_dropped_at_an_entry_that_drops_it(spillway: Spillway) -> None:
+    dropping = entry("west", deployment="o4-mini", params=", order: 2, drop_params: true")
+    run = spillway(config(O_FIRST[0], dropping))
+    assert served_by(run.chat(temperature=0.3)) == "west-o4-mini"
+    assert "temperature" not in run.sent()[0]["json"]
+
+
+def test_a_model_that_is_known_not_to_chat_is_not_asked_to_where_another_can(spillway: Spillway) -> None:
+    entries = entry("west", deployment="gpt-5-codex", params=", order: 1"), entry("east", params=", order: 2")
+    run = spillway(config(*entries))
+    assert served_by(run.chat()) == "east-gpt-4o"
+    made = run.http.post("/v1/responses", json={"model": "gpt-4o", "input": "hello"})
+    assert served_by(made) == "west-gpt-5-codex"
+    again = {"model": "gpt-4o", "input": "again", "previous_response_id": made.json()["id"]}
+    assert served_by(run.http.post("/v1/responses", json=again)) == "west-gpt-5-codex"
+    assert verdicts(run).keys() == {"east-gpt-4o"}
+
+
+def test_where_no_model_is_known_to_do_it_azure_is_asked(spillway: Spillway) -> None:
+    run = spillway(config(entry("west", deployment="gpt-5-codex")))
+    assert run.chat().status_code == 400
+    assert len(run.sent()) == 1
