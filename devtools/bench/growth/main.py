@@ -55,7 +55,7 @@ def _keys(counts: Sequence[int], calls: int, rounds: int) -> None:
     with keys(counts) as measured:
         cold, warm, idle = measured(calls, rounds)
     _tell("virtual keys, each call with the next", [f"{count:,}" for count in counts], warm)
-    _tell("the first call of each", [f"{count:,}" for count in counts], cold)
+    _tell("the first call of each, and what follows from it", [f"{count:,}" for count in counts], cold)
     print("ms of CPU a second without calls, the keys just used: " + ", ".join(f"{one:.1f}" for one in idle) + "\n")
 
 
