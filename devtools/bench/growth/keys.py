@@ -20,7 +20,7 @@ IDLE_S = 4.0
 QUIET, QUIET_S_MAX = 0.1, 120.0
 """Seconds of CPU in one of the clock, below which nothing is left to be done."""
 Measured = tuple[list[Served], list[Served], list[float]]
-"""The first call of each key and what follows from it, the later ones, and milliseconds of CPU a second when nobody asks."""
+"""First calls of keys with what follows from them, later calls, milliseconds of CPU a second when nobody asks."""
 
 
 @contextmanager
