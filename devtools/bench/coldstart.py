@@ -1,8 +1,8 @@
 """The import of the app in a fresh process: seconds and memory, the first time and once everything is compiled.
 
-`import litellm` is measured beside it where it is installed. `first` has no compiled module, as a package has on every
-start that was deployed without valid ones (docs/deploy.md says how ours has them); `warm` is the best of several runs
-with them.
+`import litellm` is measured beside it where it is installed, by `make bench-peers` or in this environment. `first` has
+no compiled module, as a package has on every start that was deployed without valid ones (docs/deploy.md says how ours
+has them); `warm` is the best of several runs with them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from importlib import metadata
 import click
 
 from devtools.bench.processes import ROOT
+from devtools.bench.speed.targets import LITELLM
 
 _PROBE = """
 import json, sys, time
@@ -44,10 +45,10 @@ CASES = {
 }
 """The last but litellm are what the platform asks of any app that streams, with either extension."""
 _EXTRA = {
-    "import litellm": "litellm",
-    "  and Microsoft's HTTP extension": "azurefunctions-extensions-http-fastapi",
+    "import litellm": ("litellm", "make bench-peers"),
+    "  and Microsoft's HTTP extension": ("azurefunctions-extensions-http-fastapi", "pip install"),
 }
-"""What is measured only where this distribution is installed, which is no dependency of Spillway."""
+"""What is measured only where a distribution is installed that is no dependency of Spillway, and how it comes here."""
 _ENVIRON = {
     "SPILLWAY_CONFIG": "config.yaml",
     "SPILLWAY_MASTER_KEY": "sk-bench",
@@ -75,10 +76,12 @@ def main(runs: int, wall_s_max: float, rss_mb_max: float) -> None:
     print(f"{'':36}{'first':>8}{'its CPU':>9}{'warm':>9}{'its CPU':>9}{'RSS':>9}{'modules':>9}")
     own: Start | None = None
     for name, code in CASES.items():
-        if name in _EXTRA and not _installed(_EXTRA[name]):
-            print(f"{name:36}not installed here: pip install {_EXTRA[name]} beside Spillway to compare")
+        python = _python(name)
+        if python is None:
+            distribution, how = _EXTRA[name]
+            print(f"{name:36}{distribution} is not installed here, to compare: {how}")
             continue
-        first, warm = measured(code, runs)
+        first, warm = measured(code, runs, python)
         own = own or warm
         print(
             f"{name:36}{first.wall_s:6.2f} s{first.cpu_s:7.2f} s{warm.wall_s:7.2f} s{warm.cpu_s:7.2f} s"
@@ -91,27 +94,31 @@ def main(runs: int, wall_s_max: float, rss_mb_max: float) -> None:
         raise SystemExit(1)
 
 
-def measured(code: str, runs: int) -> tuple[Start, Start]:
+def measured(code: str, runs: int, python: str = sys.executable) -> tuple[Start, Start]:
     """The first start, when nothing is compiled, and the fastest of `runs` later ones."""
     with tempfile.TemporaryDirectory() as compiled:
         environ = {**os.environ, **_ENVIRON, "PYTHONPYCACHEPREFIX": compiled}
         environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it no run would ever be a warm one
-        first = _start(code, environ)
-        warm = [_start(code, environ) for _ in range(runs)]
+        first = _start(code, environ, python)
+        warm = [_start(code, environ, python) for _ in range(runs)]
     return first, min(warm, key=lambda one: one.wall_s)
 
 
-def _installed(distribution: str) -> bool:
+def _python(name: str) -> str | None:
+    """The interpreter that has what a case imports; None where there is none."""
+    peer = LITELLM.parent / "python"
+    if name == "import litellm" and peer.exists():
+        return str(peer)
     try:
-        metadata.version(distribution)
+        metadata.version(_EXTRA.get(name, ("azure-functions", ""))[0])
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
+    return sys.executable
 
 
-def _start(code: str, environ: Mapping[str, str]) -> Start:
+def _start(code: str, environ: Mapping[str, str], python: str) -> Start:
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE.format(code=code)],
+        [python, "-c", _PROBE.format(code=code)],
         cwd=ROOT,
         env=environ,
         check=True,
