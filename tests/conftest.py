@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from hypothesis import HealthCheck, settings
 
 from devtools.host import create_host
 from devtools.serving import Message, Scope, serving
@@ -27,6 +28,10 @@ PAST: set[str] = set()
 """The instances of earlier tests, one of whose calls may end in the time of a later test."""
 DEADLINE_S = 5.0
 """How long a test waits for what must happen soon; a wait that ends well ends at once."""
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+"""No test fails because the machine is busy: how long things take is said by `make bench`."""
 
 ONE_DEPLOYMENT = """
 model_list:
