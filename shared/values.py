@@ -31,12 +31,16 @@ def statically_frozen(cls: type[T]) -> type[T]:
 
 
 def replacer(cls: type[T]) -> Callable[..., T]:
-    """What gives an object of the dataclass `cls` with other values, which are named: `changed(one, name=value)`."""
-    names = tuple(one.name for one in fields(cls))
-    values = attrgetter(*names)
+    """What gives an object of the dataclass `cls` with other values, which are named: `changed(one, name=value)`. It
+    raises KeyError for a name that is no field's."""
+    names = [one.name for one in fields(cls)]
+    values, places = attrgetter(*names), {name: place for place, name in enumerate(names)}
 
     def changed(one: T, **new: Any) -> T:
-        return cls(**{**dict(zip(names, values(one), strict=True)), **new})
+        made = list(values(one))
+        for name, value in new.items():
+            made[places[name]] = value
+        return cls(*made)
 
     return changed
 

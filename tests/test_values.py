@@ -25,7 +25,7 @@ def test_it_gives_what_replace_gives(before: dict[str, Any], new: dict[str, Any]
 
 
 def test_a_field_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(KeyError, match="promt"):
         changed(Usage(1, 2), promt=3)
 
 
