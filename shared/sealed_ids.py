@@ -26,13 +26,15 @@ ITEM: Shape = {
 }
 TOOL: Shape = {
     "container": (ID, {"file_ids": [FILE]}),
-    "environment": {"container_id": ID},
+    "environment": {"container_id": ID, "file_ids": [FILE]},
     "input_image_mask": {"file_id": FILE},
 }
+_CACHE: Shape = {"comparison_response_id": ID}
 RESPONSE: Shape = {
     "id": ID,
     "previous_response_id": ID,
     "conversation": (ID, {"id": ID}),
+    "prompt_cache_options": _CACHE,
     "output": [ITEM],
     "instructions": [ITEM],
     "tools": [TOOL],
@@ -49,6 +51,7 @@ ITEMS: Shape = {"data": [ITEM], "first_id": NAME, "last_id": NAME}
 REQUEST: Shape = {
     "previous_response_id": ID,
     "conversation": (ID, {"id": ID}),
+    "prompt_cache_options": _CACHE,
     "input": [ITEM],
     "tools": [TOOL],
 }

@@ -41,11 +41,13 @@ RESPONSE_BODY = {
     "conversation": {"id": "conv_1"},
     "instructions": [{"id": "msg_0", "role": "developer"}],
     "metadata": {"id": "resp_1", "container_id": "cntr_1"},
+    "prompt_cache_options": {"comparison_response_id": "resp_2"},
     "tools": [
         {"type": "code_interpreter", "container": "cntr_1"},
         {"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file_1"]}},
         {"type": "shell", "environment": {"type": "container_reference", "container_id": "cntr_2"}},
         {"type": "function", "name": "f", "parameters": {"properties": {"id": {"const": "resp_1"}}}},
+        {"type": "shell", "environment": {"type": "container_auto", "file_ids": ["file_2"]}},
     ],
     "output": [
         {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAAA", "summary": []},
@@ -69,6 +71,7 @@ RESPONSE_BODY = {
 }
 SEALED = [
     "id", "previous_response_id", "conversation.id", "instructions[0].id", "tools[0].container",
+    "prompt_cache_options.comparison_response_id",
     "tools[2].environment.container_id", "output[0].id", "output[0].encrypted_content", "output[1].id",
     "output[1].container_id", "output[2].id", "output[2].approval_request_id", "output[3].id", "output[4].id",
     "output[4].content[0].annotations[0].container_id",
@@ -144,11 +147,14 @@ def test_the_items_of_a_page_are_sealed_with_its_ends() -> None:
 def test_a_reply_may_come_back_as_the_next_request() -> None:
     body = copy.deepcopy(RESPONSE_BODY)
     seal(call(), body, RESPONSE)
+    cache = {"comparison_response_id": body["id"]}
     request = {"previous_response_id": body["id"], "input": body["output"], "tools": body["tools"]}
+    request["prompt_cache_options"] = cache
     assert unseal(request, REQUEST, ANN) == EAST
     assert request["previous_response_id"] == RESPONSE_BODY["id"]
     assert request["input"] == RESPONSE_BODY["output"]
     assert request["tools"] == RESPONSE_BODY["tools"]
+    assert cache == {"comparison_response_id": RESPONSE_BODY["id"]}
 
 
 def test_a_request_without_ids_is_bound_to_nothing_and_unchanged() -> None:

@@ -30,7 +30,13 @@ CHAT_FILES: Shape = {"messages": [{"content": [{"file": {"file_id": FILE}}]}]}
 _PARTS: Shape = [{"file_id": FILE}]
 RESPONSE_FILES: Shape = {
     "input": [{"content": _PARTS, "output": (_PARTS, {"file_id": FILE})}],
-    "tools": [{"container": {"file_ids": [FILE]}, "input_image_mask": {"file_id": FILE}}],
+    "tools": [
+        {
+            "container": {"file_ids": [FILE]},
+            "environment": {"file_ids": [FILE]},
+            "input_image_mask": {"file_id": FILE},
+        }
+    ],
 }
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = (
     "chat_completions",
+    "responses_create",
     "images_generations",
     "images_edits",
     "audio_transcriptions",
@@ -216,6 +217,31 @@ def test_a_token_signs_a_picture_and_is_not_in_its_body(
     assert secret not in sent["body"]
     assert "azure_ad_token" not in sent["body"]
     assert ("api-key" in sent["headers"], "authorization" in sent["headers"]) == (KEY in key, KEY not in key)
+
+
+def test_a_field_of_responses_that_is_not_listed_anywhere_is_sent(spillway: Spillway) -> None:
+    """LiteLLM drops `context_management`, and refuses `service_tier` and `safety_identifier` for gpt-4o."""
+    run = spillway(entry("gpt-4o"))
+    fields = {
+        "context_management": [{"type": "compaction", "compact_threshold": 1000}],
+        "service_tier": "auto",
+        "safety_identifier": "ann",
+        "metadata": {"a": "b"},
+    }
+    answer = run.http.post("/v1/responses", json={"model": "gpt-4o", "input": "hello", **fields})
+    assert run.sent()[0]["json"].items() >= fields.items()
+    assert "context_management" in answer.text  # which this simulated Azure does not know: its word, not ours
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_chat_with_what_litellm_refuses_for_gpt_4o_is_served(
+    spillway: Spillway, client: Client, stream: bool
+) -> None:
+    run = spillway(entry("gpt-4o"))
+    fields: dict[str, Any] = {"service_tier": "auto", "safety_identifier": "ann", "metadata": {"a": "b"}}
+    answer = ask(client(run), "gpt-4o", stream=stream, **fields)
+    assert list(answer) if stream else answer.choices
+    assert run.sent()[0]["json"].items() >= fields.items()
 
 
 # --- answers that are rewritten

@@ -32,7 +32,11 @@ async def test_every_place_of_a_response_that_names_a_file_is_known(world: World
             {"type": "computer_call_output", "output": {"type": "computer_screenshot", "file_id": ids[2]}},
             {"type": "message", "content": "text"},
         ],
-        "tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": [ids[3], ids[0]]}}, "odd"],
+        "tools": [
+            {"type": "code_interpreter", "container": {"type": "auto", "file_ids": [ids[3], ids[0]]}},
+            "odd",
+            {"type": "shell", "environment": {"type": "container_auto", "file_ids": [ids[3]]}},
+        ],
     }
     named = await attached(world.files, ANN, body, RESPONSE_FILES)
     assert named is not None
@@ -42,6 +46,7 @@ async def test_every_place_of_a_response_that_names_a_file_is_known(world: World
     assert placed["input"][1]["output"] == parts(upstream[ids[1]])
     assert placed["input"][2]["output"]["file_id"] == upstream[ids[2]]
     assert placed["tools"][0]["container"]["file_ids"] == [upstream[ids[3]], upstream[ids[0]]]
+    assert placed["tools"][2]["environment"]["file_ids"] == [upstream[ids[3]]]
     assert body["input"][0]["content"][0]["file_id"] == ids[0]  # type: ignore[index]
     assert len(world.resources.at(EAST)) == 4
 
