@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from shared.catalog.parameters import apply
+from shared.catalog.policy import requested
+from shared.errors import BadRequest
+from shared.operations.operation import Call, Proxied
 from shared.operations.reply import BufferedReply
 from shared.routing.estimates import Demand
 from shared.routing.filters import Kept
@@ -46,6 +51,24 @@ def explained(
     if isinstance(choice, Full):
         answer["retry_after_ms"] = wait_ms_of(choice.until, now)
     return BufferedReply(200, orjson.dumps(answer))
+
+
+def drop_unfit(kept: Kept, proxied: Proxied, call: Call, known_as: str) -> None:
+    """Drops what would not be sent the call, as its model does not take it. Raises BadRequest where none takes it."""
+    refused: dict[Deployment, BadRequest] = {}
+    for one in kept.deployments:
+        try:
+            body, policy = requested(call.body, one.parameters)
+            applied = apply(body, known_as, one.capability, policy, call.model)
+            proxied.encode(replace(call, body=applied.body), one)
+        except BadRequest as failure:
+            refused[one] = failure
+    if refused and len(refused) == len(kept.deployments):
+        raise next(iter(refused.values()))
+    for one in kept.deployments:
+        if one in refused:
+            kept.dropped.append((one, f"its model does not take `{refused[one].param}`"))
+    kept.deployments = [one for one in kept.deployments if one not in refused]
 
 
 def _named(deployment: Deployment) -> dict[str, Any]:

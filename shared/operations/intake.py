@@ -25,7 +25,7 @@ from shared.operations.body import read_form, read_json
 from shared.operations.client_credentials import Brought, taken
 from shared.operations.demand import demand_of
 from shared.operations.exchange import Exchange
-from shared.operations.explain import explained
+from shared.operations.explain import drop_unfit, explained
 from shared.operations.operation import FREE, Call, Incoming, Operation, Proxied
 from shared.operations.reply import BufferedReply
 from shared.operations.spellings import Match
@@ -126,7 +126,9 @@ class Intake:
         candidates = self._candidates(proxied, call, brought)
         _count_pictures(call, candidates)
         demand = demand_of(proxied, call, proxied.estimate(call))
-        return explained(self.router, call.model, candidates, self._kept(call, candidates, asked, demand), demand)
+        kept = self._kept(call, candidates, asked, demand)
+        drop_unfit(kept, proxied, call, _known_as(proxied))
+        return explained(self.router, call.model, candidates, kept, demand)
 
     async def _ticket(
         self, proxied: Proxied, call: Call, demand: Demand, candidates: Sequence[Deployment]

@@ -309,6 +309,20 @@ def test_a_call_goes_to_a_deployment_whose_model_takes_its_parameters(spillway: 
     assert run.gateway.router.states["east-o4-mini"].used()[1] == 1  # what was not sent is not counted
 
 
+def test_the_router_explains_which_model_does_not_take_it(spillway: Spillway) -> None:
+    run = spillway(config(*O_FIRST))
+    expected = {"east-o4-mini": "its model does not take `temperature`", "west-gpt-4o": "chosen"}
+    assert verdicts(run, temperature=0.3) == expected
+    assert verdicts(run) == {"east-o4-mini": "chosen", "west-gpt-4o": "later"}
+
+
+def test_the_router_explains_nothing_that_would_be_a_400(spillway: Spillway) -> None:
+    run = spillway(config(O_FIRST[0]))
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}], "temperature": 0.3}
+    answer = run.http.post("/v1/router/explain", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "temperature")
+
+
 def test_a_parameter_that_no_model_of_the_name_takes_is_a_400(spillway: Spillway) -> None:
     run = spillway(config(O_FIRST[0], entry("west", deployment="o3", params=", order: 2")))
     answer = run.chat(temperature=0.3)
