@@ -295,6 +295,8 @@ def test_a_deployment_that_is_down_is_passed_over(run: Running) -> None:
     shown = ended(run, create(run, upload(run, lines(5))).json()["id"])
     assert shown["status"] == "completed"
     assert resources(shown) == {"west": 1}
+    answer = run.http.get(f"/v1/batches/{shown['id']}")
+    assert answer.headers["x-spillway-deployment"] == shown["spillway"]["shards"][0]["deployment"]
     run.assert_discreet(orjson.dumps(shown).decode())
 
 

@@ -331,6 +331,27 @@ def test_a_key_trains_only_its_own_models(client: Client, run: Running) -> None:
             mine.fine_tuning.jobs.create(model=model, training_file=kept(mine))
 
 
+def test_training_is_paid_of_its_keys_budget(client: Client, run: Running) -> None:
+    key = run.http.post("/key/generate", json={"max_budget": 1}).json()
+    poor = run.http.post("/key/generate", json={"max_budget": 0.0001}).json()
+
+    def spend(one: dict[str, Any]) -> float:
+        return float(run.http.get("/key/info", params={"key": one["key_id"]}).json()["info"]["spend"])
+
+    sdk = client(run).copy(api_key=key["key"])
+    job = sdk.fine_tuning.jobs.create(model="tunable", training_file=kept(sdk))
+    ended(run, sdk, job.id)
+    timer(run)
+    [line] = run.sim.bill()
+    assert spend(key) == pytest.approx(line["training_tokens"] * 3e-6)
+    sdk = client(run).copy(api_key=poor["key"])
+    training = kept(sdk)
+    with pytest.raises(openai.APIStatusError) as raised:
+        sdk.fine_tuning.jobs.create(model="tunable", training_file=training)
+    assert (raised.value.status_code, raised.value.code) == (402, "insufficient_quota")
+    assert (sdk.fine_tuning.jobs.list().data, spend(poor), len(run.sim.bill())) == ([], 0, 1)
+
+
 def test_every_spelling_means_the_same(client: Client, run: Running) -> None:
     job = client(run).fine_tuning.jobs.create(model="tunable", training_file=kept(client(run)))
     for path in ("/v1", "", "/openai/v1", "/openai"):
