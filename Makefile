@@ -30,7 +30,7 @@ setup: .venv/.installed node_modules/.installed ## Install everything into .venv
 run: setup ## Run Spillway with storage and a simulated Azure; prints URL, key and a call
 	@$(PYTHON) -m devtools up $(ARGS)
 
-test: setup ## Run all tests
+test: setup .venv-checkov/.installed ## Run all tests
 	@$(PYTHON) -m pytest -q -n 2 $(ARGS)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 13))" || { \
 	  echo "tests/runtime was NOT run: it needs Python 3.13, which was not found."; \
