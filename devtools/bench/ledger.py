@@ -46,7 +46,8 @@ def main(connections: int, seconds: float, rounds: int) -> None:
     with upstream() as port, ExitStack() as stack:
         targets = [stack.enter_context(_host(port, name)) for name in LEDGERS]
         for number in range(rounds + 1):
-            for target in targets:
+            first = number % len(targets)  # each comes first in turn
+            for target in targets[first:] + targets[:first]:
                 turn = _turn(target, connections, seconds)
                 if number:  # the first warms it up
                     found[target.name].append(turn)
@@ -54,7 +55,8 @@ def main(connections: int, seconds: float, rounds: int) -> None:
     print(f"  {'':14}{'req/s':>8}{'to off':>8}{'CPU µs a call':>15}{'to off':>8}", end="")
     print(f"{'gateway':>9}{'others':>8}{'failed':>8}")
     base = found[WITHOUT]
-    for name, turns in found.items():
+    for name in LEDGERS:
+        turns = found[name]
         rate, cpu_us = _median(turns, _rate), _median(turns, _cpu_us)
         print(
             f"  {name:14}{rate:8,.0f}{rate / _median(base, _rate):8.0%}{cpu_us:15,.0f}"
