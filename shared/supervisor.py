@@ -26,11 +26,12 @@ class Supervisor:
         self.tasks_max = tasks_max
 
     def __len__(self) -> int:
-        """Tasks that will end by themselves."""
+        """Tasks that soon end by themselves."""
         return len(self._tasks) - self._kept
 
-    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Runs `work` in a task that is held until it ends; a failure that is no SpillwayError is logged.
+    def start(self, work: Coroutine[Any, Any, T], name: str, *, standing: bool = False) -> asyncio.Task[T]:
+        """Runs `work` in a task that is held until it ends; a failure that is no SpillwayError is logged. It is not
+        counted when it is `standing`: then it outlives, by its nature, what started it.
 
         Raises Unavailable (503) when `tasks_max` tasks are under way.
         """
@@ -40,13 +41,14 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        if standing:
+            self._kept += 1
+            task.add_done_callback(self._let_go)
         return task
 
     def keep(self, work: Callable[[], Coroutine[Any, Any, None]], name: str, *, pause_s: float = 1.0) -> None:
         """Runs `work()` for ever: when it fails it is logged and started again `pause_s` seconds later."""
-        task = self.start(self._forever(work, name, pause_s), name)
-        self._kept += 1
-        task.add_done_callback(self._let_go)
+        self.start(self._forever(work, name, pause_s), name, standing=True)
 
     async def close(self) -> None:
         """Cancels everything and waits for it; for hosts and tests that do end in good order."""

@@ -33,6 +33,15 @@ async def test_what_has_ended_is_let_go() -> None:
     assert len(supervisor) == 0
 
 
+async def test_what_stands_by_its_nature_is_not_counted_and_let_go_all_the_same() -> None:
+    supervisor = Supervisor(tasks_max=1)
+    standing = supervisor.start(asyncio.sleep(0), "standing", standing=True)
+    assert len(supervisor) == 0
+    await supervisor.start(asyncio.sleep(0), "work")
+    await standing
+    assert len(supervisor) == 0
+
+
 async def test_a_result_comes_back() -> None:
     assert await Supervisor().start(asyncio.sleep(0, "done"), "work") == "done"
 

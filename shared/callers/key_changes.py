@@ -80,7 +80,7 @@ class KeyChanges:
 
     def _begin(self) -> None:
         with suppress(Unavailable):
-            self._supervisor.start(self._follow(), "key changes")
+            self._supervisor.start(self._follow(), "key changes", standing=True)
             self._looking = True
 
     async def _follow(self) -> None:
