@@ -9,7 +9,7 @@ import pytest
 from devtools.audit import batch_books, batches
 from devtools.audit.batch_files import MODEL, Results, custom_id, is_wrong
 from devtools.audit.batches import Figures
-from devtools.bench.batches import THREE, TWO
+from devtools.bench.batches import TWO
 from devtools.storage import AZURITE
 from shared.spend.entry import Entry
 
@@ -44,8 +44,8 @@ def assert_agrees(figures: Figures, count: int, lines: int) -> None:
 
 @sockets
 def test_a_batch_over_three_quotas_comes_back_as_one_with_hosts_that_are_killed() -> None:
-    figures = batches.run([600], THREE, host_count=2, kill_s=2.0)
-    assert_agrees(figures, 1, 600)
+    figures = batches.run([300], {"east": 0.6, "west": 0.4, "sweden": 0.3}, host_count=2, kill_s=4.0)
+    assert_agrees(figures, 1, 300)
     assert figures.kills > 0
     assert len(figures.by_resource) > 1
 
