@@ -194,7 +194,7 @@ class _Walk:
                 if len(rows) < PAGE_ROWS:
                     break
                 after = rows[-1].key
-                last = max([last, *(_end(row) for row in rows if row.key < places.OUTSIDE)])
+                last = _covered(rows, last)
         async for found in self._open(partition, outside, start.entry_id if start.key == OPEN_KEY else ""):
             yield found
 
@@ -239,6 +239,14 @@ def _listed(rows: Iterable[Row], last: str, outside: Mapping[str, Entry]) -> Ite
             continue
         for entry in found:
             yield Place(row.partition, row.key, entry.entry_id), entry
+
+
+def _covered(rows: Iterable[Row], last: str) -> str:
+    """The last segment that `_listed` has shown of these rows; what is passed over says nothing."""
+    for row in rows:
+        if last < row.key < places.OUTSIDE:
+            last = _end(row)
+    return last
 
 
 def _behind(found: Iterable[tuple[Place, Entry]], start: Place) -> list[tuple[Place, Entry]]:

@@ -2,7 +2,11 @@
 
 A packed segment takes the place of the first one that is in it, in one write, and names the last: whoever reads passes
 over those between. They are removed a minute later: whoever has read the first one as it was before finds the others
-still there. A row is replaced only as it was read, so two sweeps on one partition cannot undo each other.
+still there.
+
+Several sweeps may be at one partition, each held up anywhere. A row is replaced only as it was read, a packed one never
+again, and which segments come together depends on these alone: so all come to the same packed segments, and none covers
+the beginning of another, whose end would be lost with it. Who cannot replace a row stops: it has seen what is past.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ from shared.spend.entry import Entry, greater
 from shared.spend.tally import LAST, PAGE_ROWS
 from shared.storage.tables import Row, Table
 
-PACKED_BYTES_MAX = 256 * 1024
+RUN_BYTES_MAX = 256 * 1024
 RUN_ROWS_MAX = 2000
+"""Of the segments that become one."""
 REMOVE_AFTER_S = 60.0
 """No reader takes so long between two pages."""
 _PACKED_AT = "packed_at"
@@ -43,16 +48,25 @@ async def pack(table: Table, partition: str, through: str, now: float) -> bool:
                     done = False
                 continue
             last, packed_at = _end(row), float(row.properties.get(_PACKED_AT, 0.0))
+            is_packed = LAST in row.properties
             more = len(records.payload_of(row))
-            if run and (size + more > PACKED_BYTES_MAX or len(run) == RUN_ROWS_MAX):
-                done = not await _pack(table, run, now) and done
+            if is_packed or size + more > RUN_BYTES_MAX or len(run) == RUN_ROWS_MAX:
+                if len(run) > 1:
+                    done = False
+                    if not await _pack(table, run, now):
+                        return False
                 run, size = [], 0
-            run.append(row)
-            size += more
+            if not is_packed:
+                run.append(row)
+                size += more
         await table.remove_all(partition, leavings)
         if len(rows) < PAGE_ROWS:
-            return not await _pack(table, run, now) and done
+            break
         after = rows[-1].key
+    if len(run) > 1:
+        await _pack(table, run, now)
+        return False
+    return done
 
 
 def merged(entries: Sequence[Entry]) -> list[Entry]:
@@ -67,17 +81,12 @@ def merged(entries: Sequence[Entry]) -> list[Entry]:
 
 
 async def _pack(table: Table, run: Sequence[Row], now: float) -> bool:
-    """Makes one row of several; whether there is more to be done: it was made, or the first is no longer as it was."""
-    if len(run) < 2:
-        return False
-    first, end = run[0], _end(run[-1])
+    """Makes one row of several; False when the first is no longer as it was."""
+    first, end = run[0], run[-1].key
     entries = merged([entry for row in run for entry in records.entries_of(row)])
-    payloads = records.encoded(entries)
-    if len(payloads) > 1:
-        return False
-    packed = {LAST: end, _PACKED_AT: now, **records.properties(payloads[0])}
-    await table.swap(Row(first.partition, first.key, packed), first.etag)
-    return True
+    [payload] = records.encoded(entries)
+    packed = {LAST: end, _PACKED_AT: now, **records.properties(payload)}
+    return await table.swap(Row(first.partition, first.key, packed), first.etag) is not None
 
 
 def _end(row: Row) -> str:

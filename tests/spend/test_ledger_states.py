@@ -80,6 +80,7 @@ class Ledgers(RuleBasedStateMachine):
         self.world = World()
         self.living: list[Instance] = []
         self.book: dict[str, Known] = {}
+        self.held_up: list[tuple[Fate, asyncio.Future[Swept]]] = []
 
     @property
     def running(self) -> list[Instance]:
@@ -225,6 +226,33 @@ class Ledgers(RuleBasedStateMachine):
 
         self.do(work())
 
+    @precondition(lambda self: len(self.held_up) < 2)
+    @rule(requests=st.integers(0, 40), after=st.booleans())
+    def a_sweep_stands_still(self, requests: int, after: bool) -> None:
+        """It does nothing for a while, from before or behind one of its requests on, and others sweep meanwhile."""
+        self.world.now += 61
+        fate = Fate(hold_at=requests, after=after)
+
+        async def work() -> None:
+            sweep = asyncio.ensure_future(self.world.sweep(fate))
+            for _ in range(1000):
+                await asyncio.sleep(0)
+                if fate.holds:
+                    self.held_up.append((fate, sweep))
+                    return
+            with suppress(StorageFailed):
+                await sweep
+
+        self.do(work())
+
+    @precondition(lambda self: self.held_up)
+    @rule(data=st.data())
+    def a_sweep_goes_on(self, data: st.DataObject) -> None:
+        fate, sweep = self.held_up.pop(data.draw(st.integers(0, len(self.held_up) - 1)))
+        fate.go_on()
+        with suppress(StorageFailed):
+            self.loop.run_until_complete(sweep)
+
     @precondition(lambda self: self.book)
     @invariant()
     def everything_acknowledged_is_listed_once(self) -> None:
@@ -250,6 +278,9 @@ class Ledgers(RuleBasedStateMachine):
         for instance in self.living:
             instance.fate.kill_at = None
             await instance.die()
+        for _, sweep in self.held_up:
+            sweep.cancel()
+        await asyncio.gather(*(sweep for _, sweep in self.held_up), return_exceptions=True)
         await self.world.settle_down()
         listed = await self.world.listed()
         found = {entry.entry_id: entry for entry in listed}
