@@ -26,7 +26,6 @@ NOT_AT_THE_START = (
     "azure.storage.blob",
     "cryptography",
     "httpx",
-    "httpx_aiohttp",
     "msal",
     "requests",
 )
@@ -84,3 +83,23 @@ def test_a_library_that_cannot_be_loaded_stops_nothing(monkeypatch: pytest.Monke
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     warmup.start(plan(KEY)).join()
     assert "colorsys" in sys.modules
+
+
+def test_what_stays_for_good_is_taken_out_of_the_collectors_sight() -> None:
+    code = """
+import gc, time
+from shared import warmup
+warmup.FREEZE_AFTER_S = (0.0, 0.05)
+import function_app
+function_app.loading.join()
+until = time.monotonic() + 20
+while gc.get_freeze_count() < 50_000 and time.monotonic() < until:
+    time.sleep(0.01)
+frozen = gc.get_freeze_count()
+assert frozen >= 50_000, frozen
+more = [[] for _ in range(1000)]
+while gc.get_freeze_count() <= frozen and time.monotonic() < until:
+    time.sleep(0.01)
+assert gc.get_freeze_count() > frozen
+"""
+    assert "function_app" in imported_by(code, {**KEY, **CONNECTION})

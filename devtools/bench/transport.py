@@ -1,4 +1,4 @@
-"""Which way to send: httpx's client, httpx over aiohttp, or that transport called with an httpx.Request directly."""
+"""Which way to send: httpx's client, httpx over aiohttp, or a transport called with an httpx.Request directly."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from devtools.bench.processes import GATEWAY_CORE, pin, upstream
+from shared.upstream.transport import create_transport
 
 _BODY = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello."}]}'
 _HEADERS = {"api-key": "bench", "content-type": "application/json"}
@@ -29,8 +30,7 @@ def main(seconds: float, runs: int) -> None:
         pin(GATEWAY_CORE)
         url = f"http://127.0.0.1:{port}/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
         print(f"{'transport':<44}{'1 conn':>10}{'16 conn':>10}{'64 conn':>10}   req/s, median of {runs}")
-        for name, measure in (("httpx.AsyncClient", _client), ("httpx.AsyncClient over httpx-aiohttp", _aiohttp_client),
-                              ("httpx-aiohttp transport, httpx.Request", _transport)):  # fmt: skip
+        for name, measure in _WAYS:
             figures = [
                 statistics.median(uvloop.run(measure(url, connections, seconds)) for _ in range(runs))
                 for connections in (1, 16, 64)
@@ -49,8 +49,14 @@ async def _aiohttp_client(url: str, connections: int, seconds: float) -> float:
 
 
 async def _transport(url: str, connections: int, seconds: float) -> float:
-    transport = AiohttpTransport(limits=_LIMITS)
+    return await _through(AiohttpTransport(limits=_LIMITS), url, connections, seconds)
 
+
+async def _own(url: str, connections: int, seconds: float) -> float:
+    return await _through(create_transport(1000), url, connections, seconds)
+
+
+async def _through(transport: httpx.AsyncBaseTransport, url: str, connections: int, seconds: float) -> float:
     async def send(url: str) -> int:
         request = httpx.Request("POST", url, headers=_HEADERS, content=_BODY)
         response = await transport.handle_async_request(request)
@@ -83,3 +89,11 @@ async def _rate(send: Send, url: str, connections: int, seconds: float) -> float
     started = time.monotonic()
     await asyncio.gather(*(loop(started + seconds) for _ in range(connections)))
     return done / (time.monotonic() - started)
+
+
+_WAYS = (
+    ("httpx.AsyncClient", _client),
+    ("httpx.AsyncClient over httpx-aiohttp", _aiohttp_client),
+    ("httpx-aiohttp transport, httpx.Request", _transport),
+    ("Spillway's own transport, httpx.Request", _own),
+)

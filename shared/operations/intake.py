@@ -76,7 +76,7 @@ class Intake:
             body, brought = taken(body)
             body, asked = routing.taken(body, request.headers)
             seal = self.seal(caller)
-            query = tuple(request.query_params.multi_items())
+            query = tuple(request.query_params.multi_items()) if request.scope["query_string"] else ()
             call = proxied.parse(Incoming(record.call_id, caller, match.model, body, seal, files, match.params, query))
             call, asked = placed(self.router, call), rerouted(self.router, caller, asked)
             record.model, record.stream = call.model, call.stream

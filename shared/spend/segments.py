@@ -29,7 +29,7 @@ WAITING_MAX = 100_000
 """Records that wait for storage; with more, nothing new is begun."""
 WRITE_S = 5.0
 """One write; it is repeated after that."""
-RETRY_S, RETRY_S_MAX = 0.1, 2.0
+RETRY_S, RETRY_S_MAX, GIVE_WAY_S = 0.1, 2.0, 0.004
 LOOKS = 5
 OUTAGE_S = 1.0
 """Storage that has not taken a segment for so long is not waited for."""
@@ -130,6 +130,7 @@ class Segments:
         self._sequences: dict[str, int] = {}
         self._writer: asyncio.Task[None] | None = None
         self._pause: asyncio.Future[None] | None = None
+        self._gives_way = False
         self._returned_at = float("-inf")
         self._failing_since: float | None = None
         self._begun_at: float | None = None
@@ -175,8 +176,8 @@ class Segments:
 
     def hurry(self) -> None:
         """Somebody begins to wait. Ends the pause before the next write where nothing more is to come, so that few
-        calls at a time do not wait for company."""
-        if self._pause is not None and not self._under_way():
+        calls at a time do not wait for company, and one that only gives way."""
+        if self._pause is not None and (self._gives_way or not self._under_way()):
             self._pause.cancel()
 
     async def flush(self, seconds: float) -> None:
@@ -206,11 +207,23 @@ class Segments:
             batch.written()
 
     async def _gather(self) -> None:
-        """Lets records come together until the interval is over, or those are all there are."""
-        seconds = max(self._returned_at + self._interval_s - self._now(), 0.0)
-        if not seconds or self._is_complete:
+        """Lets records come together until the interval is over, or those are all there are.
+
+        While nobody waits for them it first gives way: the request or the reply that the records are about leaves at
+        this moment, and would have to wait for so dear a thing as a write.
+        """
+        self._gives_way = True
+        if not self._batch.is_awaited:
+            await self._paused(GIVE_WAY_S)
+        self._gives_way = False
+        seconds = self._returned_at + self._interval_s - self._now()
+        if seconds > 0 and not self._is_complete:
+            await self._paused(seconds)
+        else:
             await self._sleep(0.0)
-            return
+
+    async def _paused(self, seconds: float) -> None:
+        """Sleeps until it is hurried."""
         self._pause = asyncio.ensure_future(self._sleep(seconds))
         try:
             await asyncio.wait({self._pause})

@@ -42,25 +42,25 @@ def create_transport(connections_max: int, *, public_only: bool = False) -> http
     `public_only`: names that lead to private addresses are refused on connecting (shared.upstream.resolver).
     """
     import aiohttp
-    from httpx_aiohttp import AiohttpTransport
 
+    from shared.upstream.aiohttp_transport import AiohttpTransport
     from shared.upstream.resolver import PublicResolver
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=connections_max,
             keepalive_timeout=IDLE_CONNECTION_S,
-            ssl=transport.ssl_context,
+            ssl=_trust(),
             resolver=PublicResolver(aiohttp.ThreadedResolver()) if public_only else None,
         )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             skip_auto_headers=("user-agent", "accept-encoding", "accept", "content-type"),
         )
 
-    transport = AiohttpTransport(verify=_trust(), client=session)
-    return transport
+    return AiohttpTransport(session)
 
 
 @cache
@@ -95,9 +95,9 @@ async def send(
             return await transport.handle_async_request(request)
         async with asyncio.timeout(first_byte_s):
             return await transport.handle_async_request(request)
-    except TimeoutError as error:
-        raise UpstreamTimeout(f"The model did not begin to answer within {first_byte_s:g} seconds.") from error
     except _broken() as error:
+        if type(error) is TimeoutError:  # ours: aiohttp's own are subclasses
+            raise UpstreamTimeout(f"The model did not begin to answer within {first_byte_s:g} seconds.") from error
         raise _named(error) from error
 
 
@@ -139,7 +139,7 @@ async def close(response: httpx.Response) -> None:
 
 
 def _named(error: Exception) -> SpillwayError:
-    """httpx-aiohttp calls every aiohttp connection error a connect timeout; the cause tells what was sent."""
+    """What an error means by what was sent before it, whichever transport raised it."""
     import aiohttp
     import httpx
 
@@ -150,10 +150,8 @@ def _named(error: Exception) -> SpillwayError:
         httpx.ConnectTimeout,
         httpx.PoolTimeout,
     )
-    cause = error.__cause__
-    if isinstance(cause, aiohttp.ClientConnectorError) and isinstance(cause.os_error, AddressRefused):
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
         return BadRequest("This `api_base` is not accepted here.", param="api_base", code="invalid_value")
-    # httpx-aiohttp's own class says less than aiohttp's; any other transport's class says it all.
-    if isinstance(cause if isinstance(cause, aiohttp.ClientError) else error, nothing_sent):
+    if isinstance(error, nothing_sent):
         return UpstreamUnreachable("The model's deployment could not be reached.")
     return UpstreamNoReply("The connection to the model broke before it answered.")

@@ -16,7 +16,7 @@ from shared.spend.entry import Settlement, closed
 from shared.spend.ledger import Handle
 from shared.spend.outside import settle_late
 from shared.spend.records import entries_of
-from shared.spend.segments import Batch
+from shared.spend.segments import GIVE_WAY_S, Batch
 from shared.storage.tables import Row
 from tests.memory_table import MemoryTable
 from tests.spend.world import NOON, Fate, Instance, Killed, World, settled
@@ -266,6 +266,7 @@ async def test_a_reply_waits_for_the_records_of_others_only_while_they_are_under
 ) -> None:
     one = world.start(interval_s=100.0, sleep=asyncio.sleep)
     other = one.open()
+    await asyncio.sleep(3 * GIVE_WAY_S)
     await one.run(5 if writing else 40)
     handle = one.open()
     await one.run(0 if writing else 40)

@@ -134,7 +134,7 @@ async def test_closing_never_raises() -> None:
     assert stream.closed
 
 
-# Over real sockets: aiohttp's own errors, through httpx-aiohttp's names for them.
+# Over real sockets: aiohttp's own errors.
 
 
 async def test_a_port_that_nobody_listens_on_is_unreachable() -> None:
