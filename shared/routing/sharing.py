@@ -19,7 +19,7 @@ from shared.routing.windows import MINUTE_S, Windows
 
 PRESENT_S = 15.0
 """An instance whose figures did not change for so long wants nothing."""
-BURST_MARGIN = 0.03
+BURST_MARGIN = 0.025
 """Of what the others sent in ten seconds, kept free: a second between two reads is much of so short a window."""
 RATE_S = 5
 """The others' pace is taken from so many seconds."""

@@ -27,6 +27,7 @@ from shared.callers.shares import (
     unpacked,
 )
 from shared.callers.virtual_key import VirtualKey
+from shared.callers.wallet import RENEW_S
 
 KEY = VirtualKey(
     "key_1", "h", "", 0.0, 0.0, max_budget=10, budget_duration="1h", rpm_limit=8, tpm_limit=16, max_parallel_requests=3
@@ -157,8 +158,14 @@ class Fleet:
             self.land(self.late.pop(which % len(self.late)))
 
     def do_wait(self, _: Instance, how_long: int, __: int) -> None:
-        """Time passes; who is free to renews what it holds."""
-        self.now += (0.5, 5.0, 20.0, 30.0, 70.0, 100.0, DEAD_S, 1800.0)[how_long]
+        """Time passes; who is free to renews what it holds, every RENEW_S."""
+        left_s = (0.5, 5.0, 20.0, 30.0, 70.0, 100.0, DEAD_S, 1800.0)[how_long]
+        while left_s > 0:
+            self.now += min(left_s, RENEW_S)
+            left_s -= RENEW_S
+            self.renew()
+
+    def renew(self) -> None:
         for one in self.fleet:
             silent_s = self.now - one.holding.renewed_at
             self.lapsed |= one.holding.busy and silent_s >= LAPSE_S and one.sent is not None
