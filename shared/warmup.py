@@ -26,7 +26,7 @@ log = logging.getLogger("spillway")
 SOCKETS = ("shared.upstream.aiohttp_transport", "cryptography.hazmat.primitives.ciphers.aead")
 STORAGE = ("azure.data.tables.aio", "azure.storage.blob.aio")
 SIGN_IN = ("azure.identity.aio",)
-FREEZE_AFTER_S = (0.0, 3.0, 15.0, 60.0)
+FREEZE_AFTER_S: tuple[float, ...] = (0.0, 3.0, 15.0, 60.0)
 """After the libraries were loaded: the first calls make clients and caches that stay as well."""
 _KEYS = frozenset({"api_key", "token"})
 """Kinds of credentials that sign in nowhere."""

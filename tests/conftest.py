@@ -20,7 +20,7 @@ from devtools.host import create_host
 from devtools.serving import Message, Scope, serving
 from devtools.simulator import ControlClient, create_app
 from devtools.storage import storage
-from shared import gateway
+from shared import gateway, warmup
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "sk-spillway-test-master"
@@ -29,6 +29,8 @@ PAST: set[str] = set()
 DEADLINE_S = 5.0
 """How long a test waits for what must happen soon; a wait that ends well ends at once."""
 
+warmup.FREEZE_AFTER_S = ()
+"""Tests let go of what they made; a worker keeps it."""
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 """No test fails because the machine is busy: how long things take is said by `make bench`."""
