@@ -24,30 +24,34 @@ class Door:
 @contextmanager
 def counting(port: int) -> Iterator[Door]:
     """A door before the server on this port of 127.0.0.1, open until the block ends; on a thread of its own."""
-    door, opened = Door(), threading.Event()
-    loop = asyncio.new_event_loop()
+    door, opened, over = Door(), threading.Event(), threading.Event()
+    writers: set[asyncio.StreamWriter] = set()
 
     async def enter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind, before = await asyncio.open_connection("127.0.0.1", port)
+        writers.update((writer, before))
         await asyncio.gather(_pass(reader, before, door), _pass(behind, writer, None))
+        writers.difference_update((writer, before))
 
     async def serve() -> None:
         server = await asyncio.start_server(enter, "127.0.0.1", 0)
         door.port = server.sockets[0].getsockname()[1]
         opened.set()
+        await asyncio.to_thread(over.wait)
+        server.close()
+        while writers:  # each side reads its end, and lets go
+            for one in writers:
+                one.transport.abort()
+            await asyncio.sleep(0.01)
 
-    def run() -> None:
-        loop.run_until_complete(serve())
-        loop.run_forever()
-
-    thread = threading.Thread(target=run, name="door", daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="door", daemon=True)
     thread.start()
     if not opened.wait(OPEN_S):
         raise RuntimeError("the door did not open")
     try:
         yield door
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        over.set()
         thread.join(OPEN_S)
 
 
