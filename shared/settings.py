@@ -40,7 +40,7 @@ class Settings:
     connections_max: int = 1000
     id_secret: str = field(default="", repr=False)
     ledger: str = "before_reply"
-    ledger_interval_ms: int = 8
+    ledger_interval_ms: int = 3
     ledger_days: int = 400
     log_prompts: bool = False
 

@@ -99,7 +99,7 @@ class Ledger:
         clock: Callable[[], float],
         *,
         mode: Mode = "before_reply",
-        interval_s: float = 0.008,
+        interval_s: float = 0.003,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.mode = mode
