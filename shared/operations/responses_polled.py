@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from shared.catalog.price import UNPRICED, Price
-from shared.errors import NotFound, UpstreamFailed
+from shared.errors import NotFound
 from shared.operations import responses
 from shared.operations.background import Job
 from shared.routing.router import Router
 from shared.upstream.client import Outgoing, UpstreamClient
-from shared.upstream.transport import read
+from shared.upstream.resource_files import read_object
 
 POLL_S = 15.0
 """How long the resource may take to answer: it has only to look the response up."""
@@ -51,10 +49,4 @@ class ResponsePoll:
             response = await self._client.send(deployment, outgoing)
         except NotFound:
             return None
-        try:
-            payload = orjson.loads(await read(response, idle_s=POLL_S))
-        except orjson.JSONDecodeError:
-            payload = None
-        if not isinstance(payload, dict):
-            raise UpstreamFailed("The resource answered with something that is not a response.")
-        return payload
+        return await read_object(response, idle_s=POLL_S, otherwise="not a response")

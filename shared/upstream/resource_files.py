@@ -137,14 +137,16 @@ class ResourceFiles:
         return await self._client.send(deployment, outgoing)
 
 
-async def read_object(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object that an answer is. Raises UpstreamFailed."""
+async def read_object(
+    response: httpx.Response, *, idle_s: float = ASK_S, otherwise: str = "no JSON object"
+) -> dict[str, Any]:
+    """The JSON object that an answer is. Raises UpstreamFailed, which says what it is `otherwise`."""
     try:
-        payload = orjson.loads(await read(response, idle_s=ASK_S))
+        payload = orjson.loads(await read(response, idle_s=idle_s))
     except orjson.JSONDecodeError:
         payload = None
     if not isinstance(payload, dict):
-        raise UpstreamFailed("The resource answered with something that is no JSON object.")
+        raise UpstreamFailed(f"The resource answered with something that is {otherwise}.")
     return payload
 
 
