@@ -21,7 +21,7 @@ class ClientConnection:
         self.gone = False
         self._on_gone: Callable[[], None] | None = None
         self._waiting: Callable[[], None] | None = None
-        self._watch = supervisor.start(self._watch_for_disconnect(receive), "client")
+        self._watch: asyncio.Task[None] | None = supervisor.start(self._watch_for_disconnect(receive), "client")
 
     def when_gone(self, tell: Callable[[], None]) -> None:
         """Calls `tell` once when the client leaves, at once if it has left."""
@@ -57,9 +57,12 @@ class ClientConnection:
         return work.done()
 
     def stop(self) -> None:
-        """Ends the watch; the answer is complete."""
+        """Ends the watch; the answer is complete. The cancelled task would hold this object, and this object the task:
+        garbage that only the collector finds, once for every call."""
         self._on_gone = None
-        self._watch.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     async def _watch_for_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -64,7 +64,11 @@ class Watch:
             self._arm()
 
     def stop(self) -> None:
-        """Nothing is called any more."""
+        """Nothing is called any more, nor held: the stream holds its watch, which would hold the stream."""
+        self._disarm()
+        self._keep_alive = self._end = _nothing
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
@@ -78,7 +82,7 @@ class Watch:
         return due
 
     def _arm(self) -> None:
-        self.stop()
+        self._disarm()
         due = min(self._deadlines().values())
         if self._gone_at is None:
             since = self._loop.time() if self.writing else self.sent_at
@@ -89,7 +93,7 @@ class Watch:
         now = self._loop.time()
         for reason, due in self._deadlines().items():
             if now >= due:
-                self.stop()
+                self._disarm()
                 self.expired = reason
                 self._end()
                 return
@@ -97,3 +101,7 @@ class Watch:
             self.sent_at = now
             self._keep_alive()
         self._arm()
+
+
+def _nothing() -> None:
+    """What a watch calls that was stopped."""
