@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
@@ -67,9 +67,7 @@ from shared.upstream.deployment import Deployment, deployment_of
 from shared.upstream.endpoint import of_entry
 from shared.upstream.signin import SignIns
 from shared.upstream.transport import create_transport
-
-if TYPE_CHECKING:
-    import httpx
+from shared.upstream.wire import Transport
 
 log = logging.getLogger("spillway")
 
@@ -86,7 +84,7 @@ class Gateway:
         self,
         plan: Plan,
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
         make_table: Callable[[StorageAccount, str], Table] = AzureTable,

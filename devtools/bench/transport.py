@@ -1,4 +1,4 @@
-"""Which way to send: httpx's client, httpx over aiohttp, or a transport called with an httpx.Request directly."""
+"""Which way to send: httpx's client, httpx over aiohttp, its transport called directly, or Spillway's own messages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import click
 import httpx
 import uvloop
 from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from devtools.bench.processes import GATEWAY_CORE, pin, upstream
-from shared.upstream.transport import create_transport
+from shared.upstream.content import request
+from shared.upstream.transport import create_transport, read
 
 _BODY = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello."}]}'
 _HEADERS = {"api-key": "bench", "content-type": "application/json"}
@@ -49,23 +51,29 @@ async def _aiohttp_client(url: str, connections: int, seconds: float) -> float:
 
 
 async def _transport(url: str, connections: int, seconds: float) -> float:
-    return await _through(AiohttpTransport(limits=_LIMITS), url, connections, seconds)
+    transport = AiohttpTransport(limits=_LIMITS)
 
-
-async def _own(url: str, connections: int, seconds: float) -> float:
-    return await _through(create_transport(1000), url, connections, seconds)
-
-
-async def _through(transport: httpx.AsyncBaseTransport, url: str, connections: int, seconds: float) -> float:
     async def send(url: str) -> int:
         request = httpx.Request("POST", url, headers=_HEADERS, content=_BODY)
         response = await transport.handle_async_request(request)
         return len(await response.aread())
 
+    async with transport:
+        return await _rate(send, url, connections, seconds)
+
+
+async def _own(url: str, connections: int, seconds: float) -> float:
+    transport = create_transport(1000)
+    address = URL(url)
+
+    async def send(url: str) -> int:
+        outgoing = request("POST", address, dict(_HEADERS), _BODY)
+        return len(await read(await transport.send(outgoing, connect_s=5.0, pool_s=5.0), idle_s=5.0))
+
     try:
         return await _rate(send, url, connections, seconds)
     finally:
-        await transport.aclose()
+        await transport.close()
 
 
 def _with(client: httpx.AsyncClient) -> Send:
@@ -95,5 +103,5 @@ _WAYS = (
     ("httpx.AsyncClient", _client),
     ("httpx.AsyncClient over httpx-aiohttp", _aiohttp_client),
     ("httpx-aiohttp transport, httpx.Request", _transport),
-    ("Spillway's own transport, httpx.Request", _own),
+    ("Spillway's own messages over aiohttp", _own),
 )

@@ -22,6 +22,7 @@ from shared.upstream.client import Outgoing, UpstreamClient, kind_of
 from shared.upstream.content import Content, Form
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import read
+from shared.upstream.wire import is_success
 
 PROBE_S = 10.0
 REPLY_BYTES_MAX = 4 * 1024 * 1024
@@ -106,8 +107,8 @@ async def ask(
     except SpillwayError as failure:
         return Probed(_unanswered(subject, deployment, failure))
     found = None
-    if not response.is_success:
-        found = read_refusal(subject, deployment, probe.operation, response.status_code, body)
+    if not is_success(response.status):
+        found = read_refusal(subject, deployment, probe.operation, response.status, body)
     return Probed(found or _good(subject, deployment, probe), skew_s)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from shared.catalog.carried import carried
 from shared.catalog.parameters import apply
@@ -33,10 +33,8 @@ from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.content import close_files
 from shared.upstream.deployment import Deployment
 from shared.upstream.ratelimit import route_headers, told
+from shared.upstream.wire import Response
 from shared.usage.usage import Usage, changed_usage
-
-if TYPE_CHECKING:
-    import httpx
 
 T = TypeVar("T")
 
@@ -130,7 +128,7 @@ class Exchange:
             await self.account.before_reply()
             raise
 
-    async def send(self, attempt: Attempt) -> httpx.Response:
+    async def send(self, attempt: Attempt) -> Response:
         """The upstream's answer when it is a 2xx, its body still unread. Raises SpillwayError, Unfit or Refused."""
         deployment = attempt.deployment
         operation = self.operation
@@ -162,8 +160,7 @@ class Exchange:
             if self.attached is not None:
                 failure.message = self.attached.scrubbed(failure.message, deployment.resource_tag)
             raise
-        # Read once into a dict: httpx looks through all of them for each name.
-        self.response_headers = headers = dict(response.headers.multi_items())
+        self.response_headers = headers = response.headers
         self.account.answered(headers.get("apim-request-id", ""))
         attempt.told(told(headers))
         return response

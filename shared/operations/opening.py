@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from shared.errors import StreamBroken, UpstreamFailed, UpstreamNoReply
 from shared.operations.attached import learning
@@ -15,9 +14,7 @@ from shared.operations.operation import EventTranslator
 from shared.routing.attempts import Attempt
 from shared.upstream.sse import EventTooLarge
 from shared.upstream.transport import chunks_of, close, read
-
-if TYPE_CHECKING:
-    import httpx
+from shared.upstream.wire import Response
 
 log = logging.getLogger("spillway")
 
@@ -30,7 +27,7 @@ class OpenStream:
     """An upstream stream whose beginning is known: `first` is what its first events are for the client."""
 
     attempt: Attempt
-    response: httpx.Response
+    response: Response
     chunks: AsyncIterator[bytes]
     translator: EventTranslator
     first: bytes = b""
@@ -105,9 +102,7 @@ async def _attempt(exchange: Exchange, attempt: Attempt) -> OpenStream:
             await stream.close()
 
 
-async def _simulated(
-    response: httpx.Response, attempt: Attempt, simulate: Callable[[bytes], bytes]
-) -> AsyncIterator[bytes]:
+async def _simulated(response: Response, attempt: Attempt, simulate: Callable[[bytes], bytes]) -> AsyncIterator[bytes]:
     """A whole answer as the bytes of a stream, for the few models that cannot stream (o1)."""
     yield simulate(await read(response, idle_s=attempt.deployment.timeouts.idle_s))
 

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from shared.catalog.carried import NOTHING
 from shared.errors import BadRequest, DeploymentNotFound, SpillwayError, UpstreamMisconfigured, UpstreamUnreachable
@@ -15,10 +14,8 @@ from shared.upstream.answers import error_of, operator_reason
 from shared.upstream.content import Content, request
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import close, create_transport, read, send
+from shared.upstream.wire import Response, Transport, is_success
 from shared.values import statically_frozen
-
-if TYPE_CHECKING:
-    import httpx
 
 log = logging.getLogger("spillway")
 
@@ -61,15 +58,15 @@ class UpstreamClient:
 
     def __init__(
         self,
-        transport: httpx.AsyncBaseTransport,
-        public: Callable[[], httpx.AsyncBaseTransport] = lambda: create_transport(PUBLIC_MAX, public_only=True),
+        transport: Transport,
+        public: Callable[[], Transport] = lambda: create_transport(PUBLIC_MAX, public_only=True),
     ) -> None:
         self._transport = transport
         self._make_public = public
-        self._public: httpx.AsyncBaseTransport | None = None
+        self._public: Transport | None = None
         self._complained_at: dict[str, float] = {}
 
-    async def send(self, deployment: Deployment, outgoing: Outgoing) -> httpx.Response:
+    async def send(self, deployment: Deployment, outgoing: Outgoing) -> Response:
         """The answer when it is a 2xx, its body still on the wire; else the error that it stands for.
 
         No header of the client's is sent on. Raises SpillwayError.
@@ -79,40 +76,40 @@ class UpstreamClient:
         except UpstreamUnreachable as unreachable:
             self._complain(deployment, f"cannot be reached: {kind_of(unreachable)}")
             raise
-        if response.is_success:
+        if is_success(response.status):
             return response
         answer = await _refusal(response)
-        error = error_of(response.status_code, response.headers, answer, time.time(), bound=outgoing.bound)
+        error = error_of(response.status, response.headers, answer, time.time(), bound=outgoing.bound)
         if deployment.of_client and isinstance(error, UpstreamMisconfigured):
             raise BadRequest("The model's deployment refuses the credentials of this request.", code="invalid_api_key")
         if isinstance(error, UpstreamMisconfigured | DeploymentNotFound):
-            self._complain(deployment, f"is refused: {operator_reason(response.status_code, answer)}")
+            self._complain(deployment, f"is refused: {operator_reason(response.status, answer)}")
         raise error
 
-    async def ask(self, deployment: Deployment, outgoing: Outgoing) -> httpx.Response:
+    async def ask(self, deployment: Deployment, outgoing: Outgoing) -> Response:
         """The answer, whatever it says, its body still on the wire. A token that Azure refuses is replaced and the
         request sent once more. Raises SpillwayError when there is none."""
         credential = await deployment.credential.header()
         response = await self._once(deployment, outgoing, credential)
-        if response.status_code == 401 and deployment.credential.refused(credential[1]):
+        if response.status == 401 and deployment.credential.refused(credential[1]):
             await close(response)
             response = await self._once(deployment, outgoing, await deployment.credential.header())
         return response
 
     async def close(self) -> None:
         """Closes every connection."""
-        await self._transport.aclose()
+        await self._transport.close()
         if self._public is not None:
-            await self._public.aclose()
+            await self._public.close()
 
-    def _transport_for(self, deployment: Deployment) -> httpx.AsyncBaseTransport:
+    def _transport_for(self, deployment: Deployment) -> Transport:
         if not deployment.public_only:
             return self._transport
         if self._public is None:
             self._public = self._make_public()
         return self._public
 
-    async def _once(self, deployment: Deployment, outgoing: Outgoing, credential: tuple[str, str]) -> httpx.Response:
+    async def _once(self, deployment: Deployment, outgoing: Outgoing, credential: tuple[str, str]) -> Response:
         name, value = credential
         headers = {
             name: value,
@@ -151,7 +148,7 @@ def kind_of(error: UpstreamUnreachable) -> str:
     return ", ".join(kinds) or "no reason known"
 
 
-async def _refusal(response: httpx.Response) -> bytes:
+async def _refusal(response: Response) -> bytes:
     """An error's body; empty when it cannot be read whole, because the status has told what matters."""
     try:
         return await read(response, idle_s=ERROR_IDLE_S, bytes_max=ERROR_BYTES_MAX)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from shared.upstream.wire import Request
 
 if TYPE_CHECKING:
     import httpx
+    from yarl import URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +44,21 @@ def close_files(files: Iterable[FormFile]) -> None:
         one.file.close()
 
 
-def request(method: str, url: httpx.URL, headers: Mapping[str, str], content: Content | None) -> httpx.Request:
-    """The request with this content; the content type is written here. `host` and the length are the transport's."""
+def request(method: str, url: URL, headers: dict[str, str], content: Content | None) -> Request:
+    """The request with this content, whose type is added to `headers`."""
+    if isinstance(content, Form):
+        kind, length, body = _encoded(content)
+        return Request(method, url, {**headers, "content-type": kind, "content-length": length}, body)
+    if content is not None:
+        headers["content-type"] = "application/json"
+    return Request(method, url, headers, content)
+
+
+def _encoded(form: Form) -> tuple[str, str, httpx.AsyncByteStream]:
+    """The form's type with its boundary, its length, and its bytes, as httpx writes forms."""
     import httpx
 
-    if isinstance(content, bytes):
-        # What httpx itself does with bytes, without the headers that the transport writes anyhow.
-        made = httpx.Request(
-            method, url, headers={**headers, "content-type": "application/json"}, stream=httpx.ByteStream(content)
-        )
-        made.read()
-        return made
-
-    if isinstance(content, Form):
-        parts: Any = [(one.field, (one.filename, one.file, one.content_type)) for one in content.files]
-        return httpx.Request(method, url, headers=headers, data=dict(content.fields), files=parts)
-    return httpx.Request(method, url, headers=headers)
+    parts: Any = [(one.field, (one.filename, one.file, one.content_type)) for one in form.files]
+    made = httpx.Request("POST", "http://form", data=dict(form.fields), files=parts)
+    stream = cast("httpx.AsyncByteStream", made.stream)
+    return made.headers["content-type"], made.headers["content-length"], stream

@@ -21,7 +21,7 @@ from shared.upstream.credentials import Credential
 from shared.upstream.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    import httpx
+    from yarl import URL
 
 log = logging.getLogger("spillway")
 
@@ -81,7 +81,7 @@ class Deployment:
     price: Price = UNPRICED
     known_model: str = ""
     _effective: dict[tuple[str, frozenset[str]], Effective] = field(default_factory=dict, repr=False)
-    _urls: dict[tuple[str, str, frozenset[str]], httpx.URL] = field(default_factory=dict, repr=False)
+    _urls: dict[tuple[str, str, frozenset[str]], URL] = field(default_factory=dict, repr=False)
     _said: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
 
     @property
@@ -108,7 +108,7 @@ class Deployment:
         ids: Mapping[str, str] | None = None,
         query: Sequence[tuple[str, str]] = (),
         carries: frozenset[str] = NOTHING,
-    ) -> httpx.URL:
+    ) -> URL:
         """The address for `operation`, whose `path` is below the surface; `ids` fill its braces. `carries` are the
         fields of the request that decide its api-version (shared.catalog.carried)."""
         known = self._urls.get((operation, path, carries))
@@ -159,10 +159,10 @@ class Deployment:
         )
 
 
-def _url(text: str) -> httpx.URL:
-    import httpx
+def _url(text: str) -> URL:
+    from yarl import URL
 
-    return httpx.URL(text)
+    return URL(text)
 
 
 def deployment_of(match: Match, endpoint: Endpoint, credential: Credential) -> Deployment:

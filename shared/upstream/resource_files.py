@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import orjson
 
@@ -16,9 +16,7 @@ from shared.upstream.client import Outgoing, UpstreamClient
 from shared.upstream.content import Content, Form, FormFile
 from shared.upstream.deployment import Deployment
 from shared.upstream.transport import chunks_of, close, read
-
-if TYPE_CHECKING:
-    import httpx
+from shared.upstream.wire import Response
 
 ASK_S = 20.0
 UPLOAD_S, UPLOAD_BYTES_PER_S = 30.0, 2_000_000
@@ -119,7 +117,7 @@ class ResourceFiles:
         method: str = "POST",
         seconds: float = ASK_S,
         carries: frozenset[str] = frozenset(),
-    ) -> httpx.Response:
+    ) -> Response:
         """The answer of a resource, whose body is not read yet. `seconds` is how long its first byte may take."""
         outgoing = Outgoing(
             operation=operation,
@@ -138,7 +136,7 @@ class ResourceFiles:
 
 
 async def read_object(
-    response: httpx.Response, *, idle_s: float = ASK_S, otherwise: str = "no JSON object"
+    response: Response, *, idle_s: float = ASK_S, otherwise: str = "no JSON object"
 ) -> dict[str, Any]:
     """The JSON object that an answer is. Raises UpstreamFailed, which says what it is `otherwise`."""
     try:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from shared import gateway
 from shared.operations.table import CHAT_COMPLETIONS
 from tests.conftest import question
+from tests.httpx_wire import Upstream
 
 if TYPE_CHECKING:
     from tests.conftest import Spillway
@@ -220,13 +221,13 @@ def test_one_address_under_two_names_is_a_400(spillway: Spillway) -> None:
     assert refusal(answer) == (400, "invalid_value", "base_url")
 
 
-class Recorder(httpx.AsyncBaseTransport):
+class Recorder:
     """An upstream that remembers what it was sent and answers like a model."""
 
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         message = {"role": "assistant", "content": "hello"}
         body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}}
@@ -239,7 +240,7 @@ async def served(config: str, body: dict[str, Any], tmp: Path) -> tuple[Any, Rec
     path.write_text(config)
     recorder = Recorder()
     plan = gateway.read_plan({"SPILLWAY_CONFIG": str(path), "SPILLWAY_MASTER_KEY": "m"})
-    one = gateway.Gateway(plan, transport=recorder)
+    one = gateway.Gateway(plan, transport=Upstream(recorder.answer))
     sent = [{"type": "http.request", "body": httpx.Request("POST", "http://x", json=body).content}]
 
     async def receive() -> Any:

@@ -18,13 +18,14 @@ from shared.upstream import resource_files
 from shared.upstream.client import UpstreamClient
 from shared.upstream.resource_files import EXPIRES_S
 from tests.files.resources import EAST
+from tests.httpx_wire import Upstream
 
 FILE = StoredFile("file-" + "0" * 32, "ann", "report.pdf", "user_data", 4, 100, content_type="application/pdf")
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def files(handler: Handler) -> AzureFiles:
-    return AzureFiles(UpstreamClient(httpx.MockTransport(handler)), lambda: "call_1")
+    return AzureFiles(UpstreamClient(Upstream(handler)), lambda: "call_1")
 
 
 @pytest.mark.parametrize(("provider", "purpose"), [("azure", "assistants"), ("openai", "user_data")])

@@ -25,6 +25,7 @@ from shared.spend.entry import Entry, fold
 from shared.spend.places import LEDGER_TABLE
 from shared.spend.records import entries_of
 from shared.storage.account import Account
+from tests.httpx_wire import Upstream
 from tests.memory_table import MemoryTable
 from tests.told import without_told
 
@@ -66,7 +67,7 @@ class House:
         storage = Account("UseDevelopmentStorage=true") if stored else None
         plan = Plan(config.parse(text, {"SPILLWAY_MASTER_KEY": KEY}), Settings(**settings), storage=storage)
         self.tables: dict[str, MemoryTable] = {}
-        self.gateway = Gateway(plan, transport=httpx.MockTransport(self._answer), make_table=self._table)
+        self.gateway = Gateway(plan, transport=Upstream(self._answer), make_table=self._table)
         self._log = _Keeper(self._records)
         self._logger = logging.getLogger("spillway")
         self._level = self._logger.level

@@ -15,12 +15,13 @@ from shared import gateway
 from shared.errors import ModelNotFound
 from shared.operations import health
 from shared.operations.health import Health
+from tests.httpx_wire import Upstream
 
 BASE = "https://secret-host.openai.azure.com"
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-class Upstream(httpx.AsyncBaseTransport):
+class Asked:
     """Answers every request by `handler`; remembers them, and how many were under way at once."""
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class Upstream(httpx.AsyncBaseTransport):
         self.under_way = 0
         self.most = 0
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         self.under_way += 1
         self.most = max(self.most, self.under_way)
@@ -52,7 +53,7 @@ class Probed:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.upstream = Upstream()
+        self.upstream = Asked()
         self.now = 1000.0
         self.gateways: list[gateway.Gateway] = []
 
@@ -60,7 +61,7 @@ class Probed:
         path = self._folder / "config.yaml"
         path.write_text("model_list:\n" + "".join(entries))
         plan = gateway.read_plan({"SPILLWAY_CONFIG": str(path), "SPILLWAY_MASTER_KEY": "m"})
-        made = gateway.Gateway(plan, transport=self.upstream)
+        made = gateway.Gateway(plan, transport=Upstream(self.upstream.answer))
         self.gateways.append(made)
         made.health.monotonic = lambda: self.now
         return made.health

@@ -28,7 +28,9 @@ from shared.upstream.client import COMPLAINT_PAUSE_S, COMPLAINTS_MAX, ERROR_BYTE
 from shared.upstream.credentials import Credential, api_key
 from shared.upstream.deployment import Deployment
 from shared.upstream.endpoint import Endpoint
-from shared.upstream.transport import create_transport
+from shared.upstream.transport import create_transport, read
+from shared.upstream.wire import Response
+from tests.httpx_wire import Upstream
 
 OUTGOING = Outgoing(
     operation="chat_completions",
@@ -61,8 +63,8 @@ def deployment(credential: Credential | None = None, id: str = "dep_1") -> Deplo
     )
 
 
-async def ask(handler: Handler, credential: Credential | None = None, outgoing: Outgoing = OUTGOING) -> httpx.Response:
-    return await UpstreamClient(httpx.MockTransport(handler)).send(deployment(credential), outgoing)
+async def ask(handler: Handler, credential: Credential | None = None, outgoing: Outgoing = OUTGOING) -> Response:
+    return await UpstreamClient(Upstream(handler)).send(deployment(credential), outgoing)
 
 
 class Rotating:
@@ -83,7 +85,7 @@ class Rotating:
 
 async def test_a_success_comes_back_unread() -> None:
     response = await ask(lambda _: httpx.Response(200, content=b'{"ok":1}'))
-    assert (response.status_code, await response.aread()) == (200, b'{"ok":1}')
+    assert (response.status, await read(response, idle_s=1)) == (200, b'{"ok":1}')
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ async def test_a_refused_token_is_replaced_and_the_request_sent_once_more() -> N
         return httpx.Response(401 if len(asked) == 1 else 200)
 
     response = await ask(handler, Rotating())
-    assert (response.status_code, asked) == (200, ["Bearer token-1", "Bearer token-2"])
+    assert (response.status, asked) == (200, ["Bearer token-1", "Bearer token-2"])
 
 
 async def test_the_refusal_of_a_token_does_not_hold_its_connection() -> None:
@@ -236,7 +238,7 @@ async def test_a_complaint_is_logged_once_a_minute(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr("shared.upstream.client.time", FakeTime(lambda: now))
-    client = UpstreamClient(httpx.MockTransport(lambda _: httpx.Response(403)))
+    client = UpstreamClient(Upstream(lambda _: httpx.Response(403)))
     counts: list[int] = []
     for later in (0.0, COMPLAINT_PAUSE_S - 1, 1.0):
         now += later
@@ -247,7 +249,7 @@ async def test_a_complaint_is_logged_once_a_minute(
 
 
 async def test_each_deployment_is_complained_of_for_itself(caplog: pytest.LogCaptureFixture) -> None:
-    client = UpstreamClient(httpx.MockTransport(lambda _: httpx.Response(403)))
+    client = UpstreamClient(Upstream(lambda _: httpx.Response(403)))
     for id in ("dep_1", "dep_2"):
         with pytest.raises(UpstreamMisconfigured):
             await client.send(deployment(id=id), OUTGOING)
@@ -255,7 +257,7 @@ async def test_each_deployment_is_complained_of_for_itself(caplog: pytest.LogCap
 
 
 async def test_complaints_are_remembered_of_so_many_deployments_only(caplog: pytest.LogCaptureFixture) -> None:
-    client = UpstreamClient(httpx.MockTransport(lambda _: httpx.Response(403)))
+    client = UpstreamClient(Upstream(lambda _: httpx.Response(403)))
     for number in [*range(COMPLAINTS_MAX + 1), COMPLAINTS_MAX, 0]:
         with pytest.raises(UpstreamMisconfigured):
             await client.send(deployment(id=f"dep_{number}"), OUTGOING)

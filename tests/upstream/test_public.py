@@ -4,13 +4,14 @@ import socket
 
 import aiohttp
 import aiohttp.abc
-import httpx
 import pytest
+from yarl import URL
 
 from shared.errors import BadRequest, UpstreamUnreachable
 from shared.upstream import transport
 from shared.upstream.public import AddressRefused, is_literal, is_public
 from shared.upstream.resolver import PublicResolver
+from shared.upstream.wire import Request
 
 PUBLIC = ["8.8.8.8", "20.42.0.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 REFUSED = [
@@ -112,16 +113,18 @@ async def test_closing_closes_what_looks_names_up() -> None:
 
 
 async def test_a_name_that_leads_to_this_machine_is_a_400_when_the_connection_is_made() -> None:
-    request = httpx.Request("POST", "https://localhost:1/openai/v1/chat/completions", content=b"{}")
-    async with transport.create_transport(1, public_only=True) as public:
-        with pytest.raises(BadRequest) as caught:
-            await transport.send(public, request, connect_s=2.0, first_byte_s=2.0)
+    request = Request("POST", URL("https://localhost:1/openai/v1/chat/completions"), {}, b"{}")
+    public = transport.create_transport(1, public_only=True)
+    with pytest.raises(BadRequest) as caught:
+        await transport.send(public, request, connect_s=2.0, first_byte_s=2.0)
+    await public.close()
     assert (caught.value.param, caught.value.code) == ("api_base", "invalid_value")
     assert "localhost" not in caught.value.message
 
 
 async def test_other_calls_may_reach_this_machine() -> None:
-    request = httpx.Request("POST", "http://localhost:1/", content=b"{}")
-    async with transport.create_transport(1) as ordinary:
-        with pytest.raises(UpstreamUnreachable):
-            await transport.send(ordinary, request, connect_s=2.0, first_byte_s=2.0)
+    request = Request("POST", URL("http://localhost:1/"), {}, b"{}")
+    ordinary = transport.create_transport(1)
+    with pytest.raises(UpstreamUnreachable):
+        await transport.send(ordinary, request, connect_s=2.0, first_byte_s=2.0)
+    await ordinary.close()
