@@ -93,7 +93,7 @@ def wait_until_open(process: subprocess.Popen[str], port: int, seconds: float = 
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)
+        time.sleep(0.01)
     raise RuntimeError(f"a process did not start to listen (exit code {process.poll()})")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields, replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -95,7 +96,9 @@ class Settlement:
 
 
 _SETTLED = tuple(one.name for one in fields(Settlement))
+_settled = attrgetter(*_SETTLED)
 _USAGE = tuple((one.name, one.default) for one in fields(Usage) if one.compare)
+_usage = attrgetter(*(name for name, _ in _USAGE))
 
 
 changed = replacer(Entry)
@@ -104,7 +107,7 @@ changed = replacer(Entry)
 
 def closed(entry: Entry, settlement: Settlement, ended_at: float, *, continued: bool = False) -> Entry:
     """The entry with its end."""
-    values = {name: getattr(settlement, name) for name in _SETTLED}
+    values = dict(zip(_SETTLED, _settled(settlement), strict=True))
     duration_ms = round(max(ended_at - entry.started_at, 0.0) * 1000, 3)
     return changed(entry, **values, ended_at=ended_at, duration_ms=duration_ms, continued=continued)
 
@@ -137,7 +140,7 @@ def fold(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 def usage_fields(usage: Usage) -> dict[str, Any]:
     """A usage as it is kept: the fields that say something. Fields that Usage gets later are kept as well."""
-    return {name: value for name, default in _USAGE if (value := getattr(usage, name)) != default}
+    return {name: value for (name, default), value in zip(_USAGE, _usage(usage), strict=True) if value != default}
 
 
 def day_and_instance(entry_id: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -29,6 +30,7 @@ TAGS_MAX = 32
 _LEVEL = 1
 _INT_MAX = 2**63 - 1
 _NAMES = ("key_id", "key_alias", "model", "deployment", "deployment_id")
+_names = attrgetter(*_NAMES)
 _FIELDS = (
     *("entry_id", "status", "continued", "operation", "key_id", "key_alias", "tags", "model", "deployment"),
     *("deployment_id", "base_model", "stream", "started_at", "estimate", "reserved", "usage", "cost", "price_source"),
@@ -78,9 +80,9 @@ def written(value: Any) -> bytes:
 
 def storable(entry: Entry) -> Entry:
     """The entry with names as they are written, so that the totals count it under the names that the log has."""
-    names = {name: getattr(entry, name) for name in _NAMES}
-    short: dict[str, Any] = {name: _short(text) for name, text in names.items()}
-    return entry if short == names else replace(entry, **short)
+    names = _names(entry)
+    short: tuple[Any, ...] = tuple(map(_short, names))
+    return entry if short == names else replace(entry, **dict(zip(_NAMES, short, strict=True)))
 
 
 def properties(payload: bytes) -> dict[str, Value]:

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import httpx
 import uvloop
 
 from devtools.bench.processes import LOAD_CORE, pin
 
 TOOL = "wrk" if shutil.which("wrk") else "a Python loop"
+FIRST_TRIES = 600
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
@@ -53,6 +55,24 @@ def load(target: Target, path: str, body: bytes, connections: int, seconds: floa
     measure = _wrk if TOOL == "wrk" else _loops
     count, rate, p50, p99, failed = measure(target, f"{target.url}{path}", body, connections, seconds)
     return Figures(rate, p50, p99, failed, (cpu_s(target.pid) - before) / max(count, 1) * 1e6)
+
+
+def first_answer_s(target: Target, body: bytes) -> float:
+    """Seconds from the start of the target's process until a first call was answered. Raises RuntimeError."""
+    headers = {"content-type": "application/json", **target.headers}
+    for _ in range(FIRST_TRIES):
+        try:
+            httpx.post(f"{target.url}/chat/completions", content=body, headers=headers).raise_for_status()
+            return _age_s(target.pid)
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    raise RuntimeError(f"{target.name} does not answer")
+
+
+def _age_s(pid: int) -> float:
+    """Seconds since a process was started."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return float(Path("/proc/uptime").read_text().split()[0]) - ticks / 100
 
 
 def cpu_s(pid: int) -> float:

@@ -18,7 +18,7 @@ import uvloop
 
 from devtools.bench.processes import ROOT, memory_mb, upstream
 from devtools.bench.speed import targets
-from devtools.bench.speed.load import TOOL, Figures, Target, load
+from devtools.bench.speed.load import TOOL, Figures, Target, first_answer_s, load
 from devtools.bench.streams import measure
 from devtools.docs.tables import table
 
@@ -43,6 +43,7 @@ class Results:
     chunks: dict[str, Figures] = field(default_factory=dict)
     first_ms: dict[str, Sequence[float]] = field(default_factory=dict)
     memory: dict[str, tuple[float, float]] = field(default_factory=dict)
+    first_answer_s: dict[str, float] = field(default_factory=dict)
 
 
 @click.command()
@@ -69,6 +70,7 @@ def main(seconds: float, only: tuple[str, ...], write: bool) -> None:
 
 def _throughput(target: Target, results: Results, seconds: float) -> None:
     """Against an upstream that answers at once."""
+    results.first_answer_s[target.name] = first_answer_s(target, CHAT)
     idle = memory_mb(target.pid)
     load(target, "/chat/completions", CHAT, 16, min(seconds, 2))  # warm
     results.buffered[target.name] = {
@@ -145,10 +147,14 @@ def _page(results: Results, seconds: float) -> str:
         )
         if results.other
         else "",
-        "## Memory\n",
+        "## Memory and cold start\n\nFrom the start of the process until its first call is answered; the bytecode is "
+        "compiled. `python -m devtools bench coldstart` measures the import alone.\n",
         table(
-            ["", "idle, MB", "after the load, MB"],
-            [[name, f"{idle:.0f}", f"{after:.0f}"] for name, (idle, after) in results.memory.items()],
+            ["", "after one call, MB", "after the load, MB", "first answer, s"],
+            [
+                [name, f"{idle:.0f}", f"{after:.0f}", f"{results.first_answer_s[name]:.2f}"]
+                for name, (idle, after) in results.memory.items()
+            ],
         ),
     ]
     return "\n".join(part for part in parts if part)
@@ -159,11 +165,18 @@ def _ratios(results: Results) -> str:
     if own is None:
         return ""
     told = [
-        f"Spillway to {name}: " + ", ".join(f"{own[n].rate / one[n].rate:.1f}× at {n}" for n in CONNECTIONS)
+        f"Spillway to {name}: "
+        + ", ".join(f"{own[n].rate / one[n].rate:.1f}× at {n}" for n in CONNECTIONS)
+        + _chunks_ratio(results, name)
         for name, one in results.buffered.items()
         if name != "Spillway"
     ]
     return "".join(f"{line}.  \n" for line in told)
+
+
+def _chunks_ratio(results: Results, name: str) -> str:
+    own, other = results.chunks.get("Spillway"), results.chunks.get(name)
+    return f"; {own.rate / other.rate:.1f}× its chunks a second" if own and other and other.rate else ""
 
 
 def _added(results: Results) -> str:
