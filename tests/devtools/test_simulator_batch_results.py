@@ -208,7 +208,7 @@ def test_a_large_batch_leaves_the_event_loop_to_others() -> None:
     app = create_app(monotonic=lambda: clock[0])
     world = app.world
     path = world.scratch.new()
-    count = 12_000
+    count = 30_000
     path.write_bytes(jsonl(requests(count)))
     world.files.put("east", StoredFile("file-1", "in.jsonl", "batch", path.stat().st_size, 0, path))
     gaps: list[float] = []
