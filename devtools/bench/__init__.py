@@ -14,6 +14,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "coldstart": ("devtools.bench.coldstart", {}),
     "runtime": ("devtools.bench.runtime", {}),
     "transport": ("devtools.bench.transport", {}),
+    "writes": ("devtools.bench.writes", {}),
     "streams": ("devtools.bench.streams", {}),
     "speech": ("devtools.bench.speech", {}),
     "files": ("devtools.bench.files", {}),

@@ -52,7 +52,7 @@ class Connection(ABC):
     def _service(self, kind: Any, url: str | None, options: Mapping[str, Any]) -> Any:
         """A client of the account's service: by its connection string, else signed in with an identity."""
         logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO it writes every header of every request
-        options = {**options, "use_env_settings": _has_proxy()}
+        options = {**options, "use_env_settings": has_proxy()}
         if self._account.connection_string is not None:
             service = kind.from_connection_string(self._account.connection_string, **options)
         else:
@@ -94,7 +94,7 @@ class Connection(ABC):
         return await asyncio.shield(self._loading)
 
 
-def _has_proxy() -> bool:
+def has_proxy() -> bool:
     """Whether the environment names a proxy. Where it does not, aiohttp need not look for one, and for a .netrc file,
     with every request: that takes two threads and 40 % of the processor time of a small write."""
     return not getproxies().keys().isdisjoint(("http", "https", "all"))

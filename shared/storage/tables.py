@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from shared.storage.account import Account
-from shared.storage.connection import CONNECT_S, READ_S, RETRIES, Connection
+from shared.storage.connection import CONNECT_S, READ_S, RETRIES, Connection, has_proxy
+
+if TYPE_CHECKING:
+    from shared.storage.writes import Writer
 
 T = TypeVar("T")
 
@@ -111,10 +114,14 @@ class AzureTable(Connection):
     def __init__(self, account: Account, name: str) -> None:
         super().__init__(account)
         self._name = name
+        self._writer: Writer | None = None
+        """What writes a row in place of the library's client, as long as all goes well."""
 
     async def put(self, row: Row) -> None:
         async def work(table: Any) -> None:
-            await table.upsert_entity(_entity(row), mode="replace")
+            entity = _entity(row)
+            if self._writer is None or await self._writer.put(entity) is None:
+                await table.upsert_entity(entity, mode="replace")
 
         await self._do(work)
 
@@ -152,9 +159,12 @@ class AzureTable(Connection):
         from azure.core.exceptions import ResourceModifiedError
 
         async def work(table: Any) -> str | None:
+            entity = _entity(row)
+            if self._writer is not None and (new := await self._writer.put(entity, etag)) is not None:
+                return new
             try:
                 written = await table.update_entity(
-                    _entity(row), mode="replace", etag=etag, match_condition=MatchConditions.IfNotModified
+                    entity, mode="replace", etag=etag, match_condition=MatchConditions.IfNotModified
                 )
             except ResourceModifiedError:
                 return None
@@ -242,8 +252,20 @@ class AzureTable(Connection):
     def _load(self) -> Any:
         from azure.data.tables.aio import TableServiceClient
 
+        from shared.storage.writes import writer_of
+
         options = {"retry_total": RETRIES, "connection_timeout": CONNECT_S, "read_timeout": READ_S}
-        return self._service(TableServiceClient, self._account.table_url, options).get_table_client(self._name)
+        service = self._service(TableServiceClient, self._account.table_url, options)
+        self._writer = None if has_proxy() else writer_of(service, self._name, self._sockets)
+        if self._writer is not None:
+            self._closers.insert(0, self._writer.close)
+        return service.get_table_client(self._name)
+
+    def _sockets(self) -> Any:
+        """The writer's."""
+        from shared.storage.writes import create_transport
+
+        return create_transport()
 
 
 def _entity(row: Row) -> dict[str, Any]:
