@@ -58,11 +58,10 @@ class MemoryTable:
             self._write(row)
         self.after("put_all")
 
-    async def insert(self, row: Row) -> bool:
+    async def insert(self, row: Row) -> str | None:
         self._ask("insert")
-        new = (row.partition, row.key) not in self.table.kept
-        if new:
-            self._write(row)
+        there = (row.partition, row.key) in self.table.kept
+        new = None if there else self._write(row)
         self.after("insert")
         return new
 

@@ -23,7 +23,7 @@ from devtools.simulator import ControlClient
 from devtools.storage import storage
 from shared.callers.key_store import TABLE, shares_place
 from shared.callers.shares import BUDGET, Pot
-from shared.callers.wallet import read
+from shared.callers.shares_row import read
 from shared.config.pricing import PICO
 from shared.storage.account import Account
 from shared.storage.tables import AzureTable

@@ -1,10 +1,13 @@
-"""What the holder of a key is told whose budget does not reach. Pure."""
+"""What the holder of a key is told whose budget does not reach, or whose limit is reached. Pure."""
 
 from __future__ import annotations
 
+from shared.callers.shares import PARALLEL, REQUESTS, TOKENS, Pot
 from shared.callers.virtual_key import VirtualKey
 from shared.config.pricing import PICO
-from shared.errors import BudgetExceeded
+from shared.errors import BudgetExceeded, RateLimited
+
+_WHAT = {REQUESTS: "requests per minute", TOKENS: "tokens per minute", PARALLEL: "calls at once"}
 
 
 def exceeded(key: VirtualKey, clock: float, left: int, amount: int | None, aside: str = "") -> BudgetExceeded:
@@ -20,6 +23,12 @@ def exceeded(key: VirtualKey, clock: float, left: int, amount: int | None, aside
     if ends_at is not None:
         headers["x-spillway-key-budget-reset-s"] = str(max(0, round(ends_at - clock)))
     return BudgetExceeded("".join(words), headers=headers)
+
+
+def limited(name: str, pot: Pot, room_s: float | None) -> RateLimited:
+    """`room_s`: when there is room again, None where that is not to be told."""
+    wait_ms = 1000 if room_s is None else max(100, round(room_s * 1000))
+    return RateLimited(f"The limit of this API key is reached: {pot.limit} {_WHAT[name]}.", retry_after_ms=wait_ms)
 
 
 def usd(amount: int) -> str:

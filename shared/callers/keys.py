@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 
+from shared.callers.desk import desk
 from shared.callers.key_changes import KeyChanges
 from shared.callers.key_store import KeyStore
 from shared.callers.known_keys import KnownKeys
 from shared.callers.purses import Purses
 from shared.callers.tasks import Tasks
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import desk
 from shared.config import Config
 from shared.config.pricing import picodollars
 from shared.storage.tables import Table

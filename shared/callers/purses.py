@@ -4,33 +4,42 @@ A call is let in when its key has a request, its tokens and a place left (`admit
 money aside before it is sent (`Ticket.reserve`): else 402. A request that names the most it may answer sets aside what
 that costs, and never comes to more. One that does not sets aside no more than `budget_reserve_usd_max`, a part of what
 is left, and what is there; only such a call may come to more than was set aside, which is told.
+
+However many keys there are, no call is refused for it: beyond `keys_max` those that were used least lately give back
+what they hold and leave memory, and a call of a key that comes back asks the table as its first call did.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
-from shared.callers.exceeded import exceeded, usd
+from shared.callers.desk import Desk
+from shared.callers.exceeded import exceeded, limited, usd
 from shared.callers.key_store import shares_place
 from shared.callers.known_keys import KEYS_MAX
 from shared.callers.shares import BUDGET, EMPTY, PARALLEL, REQUESTS, TOKENS, Pot, pots_of, room_at
+from shared.callers.shares_row import read
 from shared.callers.tasks import CALLS, TASKS
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import IDLE_S, RENEW_S, Desk, Wallet, read
+from shared.callers.wallet import IDLE_S, RENEW_S, Wallet
 from shared.config.pricing import PICO
-from shared.errors import BudgetExceeded, RateLimited, SpillwayError, StorageFailed, Unavailable
+from shared.errors import BudgetExceeded, RateLimited, SpillwayError, StorageFailed
 
 log = logging.getLogger("spillway")
 
 TICK_S = 0.25
 KEPT_AT_ONCE = 16
 PATIENT_S = 120.0
-"""RENEW_S and IDLE_S of a key without limits, unless there is a CROWD: nobody waits for what it gives back, and what it
-has spent may be told so late, as it has a lease and the ledger has the rest. Less than key_sweep.SILENT_S."""
-CROWD = KEYS_MAX // 2
+"""RENEW_S and IDLE_S of a key without limits: nobody waits for what it gives back, and what it has spent may be told so
+late, as it has a lease and the ledger has the rest. Less than key_sweep.SILENT_S."""
+FULL = 2
+"""With so many times `keys_max` in memory a key that is not waits until others have left."""
 WAIT_S = 2.0
 """An attempt whose money is set aside for others waits so long for some of it to come back."""
 ASK_S = 0.2
@@ -39,16 +48,17 @@ OPEN_PART = 16
 DENIED_S = 1.0
 """A budget that was found used up is not looked up again for so long, nor a limit that was found reached for ASK_S."""
 MICRO = PICO // 10**6
-_WHAT = {REQUESTS: "requests per minute", TOKENS: "tokens per minute", PARALLEL: "calls at once"}
 
 
 class Purses:
-    """The wallets of one instance. `reserve_max`: picodollars."""
+    """The wallets of one instance, FULL times `keys_max` and one a call at most. `reserve_max`: picodollars."""
 
-    def __init__(self, desk: Desk, reserve_max: int) -> None:
+    def __init__(self, desk: Desk, reserve_max: int, keys_max: int = KEYS_MAX) -> None:
         self.reserve_max = reserve_max
         self._desk = desk
-        self._wallets: dict[str, Wallet] = {}
+        self._keys_max = keys_max
+        self._wallets: OrderedDict[str, Wallet] = OrderedDict()
+        """That of the key that was used least lately comes first."""
         self._keeping = False
         self._told: dict[str, tuple[str, int]] = {}
 
@@ -58,8 +68,10 @@ class Purses:
     async def admit(self, key: VirtualKey, tokens: int, *, open_ended: bool) -> Ticket:
         """Lets a call of so many tokens in; `open_ended`: it does not say how long its answer may be.
 
-        Raises RateLimited, and Unavailable with too many keys.
-        """
+        Raises RateLimited; StorageFailed where no room can be made for another key."""
+        while key.key_id not in self._wallets and len(self._wallets) >= FULL * self._keys_max:
+            if not await self._leave(KEPT_AT_ONCE):
+                break  # all of them have calls under way
         wallet = self._wallet(key)
         pots = wallet.pots
         most = pots[TOKENS].limit or 0 if TOKENS in pots else 0
@@ -88,11 +100,10 @@ class Purses:
 
     async def turn(self) -> None:
         """Does it once, with the wallets that something may be due for."""
-        now, crowded = self._desk.now(), len(self._wallets) >= CROWD
-        awake = [wallet for wallet in self._wallets.values() if crowded or now >= wallet.rests_until]
+        now = self._desk.now()
+        awake = [wallet for wallet in self._wallets.values() if now >= wallet.rests_until]
         for wallet in awake:
-            patient = not crowded and not wallet.key.limited
-            wallet.renew_s, wallet.idle_s = (PATIENT_S, PATIENT_S) if patient else (RENEW_S, IDLE_S)
+            wallet.renew_s, wallet.idle_s = (RENEW_S, IDLE_S) if wallet.key.limited else (PATIENT_S, PATIENT_S)
         due = [wallet for wallet in awake if wallet.due()]
         for start in range(0, len(due), KEPT_AT_ONCE):
             some = due[start : start + KEPT_AT_ONCE]
@@ -104,6 +115,9 @@ class Purses:
                 self._wallets.pop(wallet.key.key_id, None)
             elif not wallet.key.limited:
                 wallet.rests_until = self._desk.now() + _rest_s(wallet)
+        with suppress(SpillwayError):  # the next turn tries again
+            while (over := len(self._wallets) - self._keys_max) > 0 and await self._leave(min(over, KEPT_AT_ONCE)):
+                pass
 
     def tell(self, wallet: Wallet) -> None:
         """Says once in a period that a budget is overspent, or that its soft limit is reached."""
@@ -127,7 +141,7 @@ class Purses:
             shares = EMPTY if row is None else read(row)
             return shares.spent(BUDGET, pots_of(key, self._desk.clock())[BUDGET])
         if row is not None and not wallet.writing:
-            wallet.seen, wallet.seen_at = read(row), self._desk.now()
+            wallet.saw(read(row), row.etag)
         wallet.key = key
         return wallet.spent(BUDGET)
 
@@ -146,15 +160,28 @@ class Purses:
                 for name, amount in needs.items()
             )
 
+    async def _leave(self, count: int) -> int:
+        """Lets those wallets go that were used least lately and have no call under way, at most `count`; how many went.
+        Raises what Wallet.leave raises when none did."""
+        idle = list(islice((one for one in self._wallets.values() if one.idle), count))
+        answers = await asyncio.gather(*(one.leave() for one in idle), return_exceptions=True)
+        failures = [one for one in answers if isinstance(one, BaseException)]
+        gone = [wallet for wallet in idle if wallet.gone and self._wallets.get(wallet.key.key_id) is wallet]
+        for wallet in gone:
+            del self._wallets[wallet.key.key_id]
+        if failures and not gone:
+            raise failures[0]
+        return len(gone)
+
     def _wallet(self, key: VirtualKey) -> Wallet:
         wallet = self._wallets.get(key.key_id)
         if wallet is None:
-            if len(self._wallets) >= KEYS_MAX:
-                raise Unavailable("Too many keys are in use on this instance.", retry_after_ms=1000)
             if not self._keeping:
                 self._desk.supervisor.keep(self.keep, "limits of keys")
                 self._keeping = True
             wallet = self._wallets[key.key_id] = Wallet(key, self._desk)
+        else:
+            self._wallets.move_to_end(key.key_id)
         if key is not wallet.key:
             wallet.key, wallet.rests_until = key, float("-inf")  # it may have limits now
         return wallet
@@ -270,6 +297,4 @@ def _limited(wallet: Wallet, pots: Mapping[str, Pot], needs: Mapping[str, int]) 
     name = next((one for one, amount in needs.items() if wallet.usable(one) < amount), REQUESTS)
     clock = wallet.desk.clock()
     at = room_at(wallet.seen, name, pots_of(wallet.key, clock)[name], needs[name])
-    wait_ms = 1000 if at is None else max(100, round((at - clock) * 1000))
-    told = f"The limit of this API key is reached: {pots[name].limit} {_WHAT[name]}."
-    return RateLimited(told, retry_after_ms=wait_ms)
+    return limited(name, pots[name], None if at is None else at - clock)

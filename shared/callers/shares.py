@@ -178,6 +178,24 @@ def pots_of(key: VirtualKey, now: float) -> dict[str, Pot]:
     return pots
 
 
+@dataclass(slots=True)
+class CurrentPots:
+    """The pots of a key, looked up again when it, or a bucket of its limits, is another."""
+
+    _key: VirtualKey | None = None
+    _pots: Mapping[str, Pot] = field(default_factory=lambda: _NONE)
+    _from: float = 0.0
+    _until: float = 0.0
+
+    def of(self, key: VirtualKey, now: float) -> Mapping[str, Pot]:
+        """The limits of the key as they are now."""
+        if key is not self._key or not self._from <= now < self._until:
+            ends_at = key.period(now).ends_at
+            self._key, self._pots, self._from = key, pots_of(key, now), now
+            self._until = min((now // BUCKET_S + 1) * BUCKET_S, ends_at or float("inf"))
+        return self._pots
+
+
 def grant(left: int, need: int, more: int, holders: int) -> int:
     """How much of what is left an instance takes: what it needs, and `more` of it for soon, within its part."""
     needed = min(max(left, 0), need)

@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable
 from shared.callers.exceeded import exceeded
 from shared.callers.key_store import KeyStore, shares_place
 from shared.callers.shares import BUDGET, EMPTY, Shares, pots_of
+from shared.callers.shares_row import read, written
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import IDLE_S, PAUSE_S, TRIES, read, written
+from shared.callers.wallet import IDLE_S, PAUSE_S, TRIES
 from shared.errors import NotFound, StorageFailed
 from shared.storage.tables import Table
 

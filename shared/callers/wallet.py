@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shared.callers.desk import Desk
 from shared.callers.holding import Holding, Proposal
 from shared.callers.key_store import shares_place
-from shared.callers.presence import Presence
-from shared.callers.shares import BUCKET_S, EMPTY, PART, Amounts, Pot, Shares, packed, pots_of, unpacked
+from shared.callers.shares import EMPTY, PART, Amounts, CurrentPots, Pot, Shares
+from shared.callers.shares_row import read, written
 from shared.callers.virtual_key import VirtualKey
 from shared.errors import SpillwayError, StorageFailed
-from shared.storage.tables import Row, Table
-from shared.supervisor import Supervisor
 
 ANSWER_S = 3.0
 """A row that is not written in this time is not waited for."""
@@ -34,25 +33,8 @@ AHEAD_S = 5.0
 """For so long what an instance asks for should be enough."""
 FIRST_AHEAD = 4
 """An instance that has not spent anything yet asks for so many times its need."""
-PROPERTY_BYTES, PROPERTIES_MAX = 60_000, 8
-Read = Callable[[], float]
-
-
-def desk(table: Table, instance: str, supervisor: Supervisor, clock: Read, now: Read) -> Desk:
-    """The desk of an instance."""
-    return Desk(table, instance, supervisor, clock, now, Presence(table, instance, clock, now))
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every wallet of an instance shares. `clock` gives seconds since 1970, `now` goes forward."""
-
-    table: Table
-    instance: str
-    supervisor: Supervisor
-    clock: Read
-    now: Read
-    presence: Presence
+LEAVE_WRITES = 3
+"""One that is under way, a lease for what was spent without, and its end."""
 
 
 @dataclass(slots=True)
@@ -77,11 +59,10 @@ class Wallet:
     _began: int = 0
     _ended: int = 0
     _write: asyncio.Task[SpillwayError | None] | None = None
+    _etag: str = ""
+    """Of the row that was `seen`, where it may still be that."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _pots_of: VirtualKey | None = None
-    _pots: Mapping[str, Pot] = field(default_factory=dict)
-    _pots_from: float = 0.0
-    _pots_until: float = 0.0
+    _pots: CurrentPots = field(default_factory=CurrentPots)
 
     def __post_init__(self) -> None:
         self.holding = Holding(self.desk.instance, self.desk.clock())
@@ -90,12 +71,7 @@ class Wallet:
     @property
     def pots(self) -> Mapping[str, Pot]:
         """The limits of the key as they are now."""
-        clock = self.desk.clock()
-        if self.key is not self._pots_of or not self._pots_from <= clock < self._pots_until:
-            ends_at = self.key.period(clock).ends_at
-            self._pots_of, self._pots, self._pots_from = self.key, pots_of(self.key, clock), clock
-            self._pots_until = min((clock // BUCKET_S + 1) * BUCKET_S, ends_at or float("inf"))
-        return self._pots
+        return self._pots.of(self.key, self.desk.clock())
 
     def usable(self, name: str) -> int:
         """What can be had there without asking."""
@@ -175,6 +151,25 @@ class Wallet:
             return True
         return quiet_s >= SLACK_S and now - self._asked_at >= SLACK_S and self._hoards()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call has to do with it."""
+        return not self.calls and not self._waiting
+
+    async def leave(self) -> None:
+        """Tells what was spent and gives back what is held, so that it is `gone`, unless a call comes between. Raises
+        StorageFailed, and Unavailable when no task can be had."""
+        idle_s, self.idle_s = self.idle_s, 0.0
+        try:
+            for _ in range(LEAVE_WRITES):
+                if not self.idle or self.gone:
+                    break
+                failure = await asyncio.shield(self._writing())
+                if failure is not None:
+                    raise failure
+        finally:
+            self.idle_s, self.rests_until = idle_s, float("-inf")
+
     async def keep(self) -> None:
         """Renews the lease, or gives back what is not needed. Raises Unavailable when no task can be had."""
         await asyncio.shield(self._writing())
@@ -186,7 +181,7 @@ class Wallet:
     @property
     def gone(self) -> bool:
         """Whether there is nothing left to do."""
-        return not self.calls and not self._waiting and self.holding.empty and self._write is None
+        return self.idle and self.holding.empty and self._write is None
 
     def _fits(self, needs: Amounts) -> bool:
         return self.holding.fits(self.pots, needs, self.desk.clock())
@@ -228,6 +223,8 @@ class Wallet:
         """Reads the row and puts another in its place, until nobody comes between. Raises StorageFailed."""
         await self.desk.presence.announce()
         table, key_id = self.desk.table, self.key.key_id
+        if await self._written_again():
+            return
         for number in range(TRIES):
             row = await table.get(shares_place(key_id), key_id)
             shares = EMPTY if row is None else read(row)
@@ -236,37 +233,57 @@ class Wallet:
             if nothing:
                 self.holding.accept(proposal, self.desk.clock())
             if nothing or (row is not None and self._stands(shares, proposal)):
-                self.seen, self.seen_at = shares, self.desk.now()
+                self.saw(shares, "" if row is None else row.etag)
                 return
             new = written(key_id, proposal.shares)
-            if row is None:
-                done = await table.insert(new)
-            else:
-                done = await table.swap(new, row.etag) is not None
-            if done:
-                self.holding.accept(proposal, self.desk.clock())
-                self.seen, self.seen_at = proposal.shares, self.desk.now()
+            etag = await (table.insert(new) if row is None else table.swap(new, row.etag))
+            if etag is not None:
+                self._accept(proposal, etag)
                 return
             await asyncio.sleep(PAUSE_S * (number + 1) * random.random())  # noqa: S311 - no secret
         raise StorageFailed("The row is being written all the time.")
+
+    async def _written_again(self) -> bool:
+        """Renews the lease, or ends it, in the row as it was last read or written; its ETag tells whether it still is.
+        Not where a call waits, or where others have a lease and may have written it. Raises StorageFailed."""
+        etag, self._etag = self._etag, ""
+        due = self._leaves() or self.desk.clock() - self.holding.renewed_at >= RENEW_S / 2
+        if not etag or self._waiting or not due or self.seen.leases.keys() != {self.desk.instance}:
+            return False
+        proposal = self._proposal(self.seen)
+        new = await self.desk.table.swap(written(self.key.key_id, proposal.shares), etag)
+        if new is not None:
+            self._accept(proposal, new)
+        return new is not None
+
+    def saw(self, shares: Shares, etag: str) -> None:
+        """The row was read, or written."""
+        self.seen, self.seen_at, self._etag = shares, self.desk.now(), etag
+
+    def _accept(self, proposal: Proposal, etag: str) -> None:
+        self.holding.accept(proposal, self.desk.clock())
+        self.saw(proposal.shares, etag)
 
     def _proposal(self, shares: Shares) -> Proposal:
         clock, now = self.desk.clock(), self.desk.now()
         pots = self.pots
         self._began += 1
-        quiet_s = now - self.touched_at
+        if self._leaves():
+            return self.holding.propose_leaving(shares, pots, clock)
         needs: dict[str, int] = {}
         for one in self._waiting.values():
             for name, amount in one.items():
                 needs[name] = needs.get(name, 0) + amount
-        if quiet_s >= self.idle_s and not needs and not self.calls and self.holding.leased:
-            return self.holding.propose_leaving(shares, pots, clock)
-        passed_s = max(now - self._asked_at, SLACK_S)
+        passed_s, busy = max(now - self._asked_at, SLACK_S), now - self.touched_at < SLACK_S
         more = {name: int(taken * AHEAD_S / passed_s) for name, taken in self._taken.items()}
         for name, amount in needs.items():
             more[name] = max(more.get(name, 0), 0 if name in self._taken else FIRST_AHEAD * amount)
         self._taken, self._asked_at = {}, now
-        return self.holding.propose(shares, pots, needs, more if needs or quiet_s < SLACK_S else {}, clock)
+        return self.holding.propose(shares, pots, needs, more if needs or busy else {}, clock)
+
+    def _leaves(self) -> bool:
+        """Whether the lease is to be ended."""
+        return self.idle and self.holding.leased and self.desk.now() - self.touched_at >= self.idle_s
 
     def _stands(self, shares: Shares, proposal: Proposal) -> bool:
         """Whether the row says already what would be written, and lately enough."""
@@ -279,18 +296,3 @@ class Wallet:
         self.holding.accept(proposal, new.at)
         self.holding.renewed_at = renewed_at
         return True
-
-
-def read(row: Row) -> Shares:
-    """What the row says."""
-    parts = (row.properties.get(f"p{number}", b"") for number in range(PROPERTIES_MAX))
-    return unpacked(b"".join(part for part in parts if isinstance(part, bytes)))
-
-
-def written(key_id: str, shares: Shares) -> Row:
-    """The row that says it. Raises StorageFailed when too many instances share the key."""
-    raw = packed(shares)
-    parts = [raw[start : start + PROPERTY_BYTES] for start in range(0, len(raw), PROPERTY_BYTES)]
-    if len(parts) > PROPERTIES_MAX:
-        raise StorageFailed("Too many instances share the limits of this key.", retry_after_ms=1000)
-    return Row(shares_place(key_id), key_id, {f"p{number}": part for number, part in enumerate(parts)})

@@ -22,8 +22,8 @@ from shared.callers.key_store import KeyStore, shares_place
 from shared.callers.keys import Keys
 from shared.callers.presence import HOLDERS
 from shared.callers.shares import BUDGET, Shares, pots_of
+from shared.callers.shares_row import read, written
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import read, written
 from shared.errors import NotFound, StorageFailed
 from shared.spend import places
 from shared.spend.heartbeat import beat_of

@@ -104,7 +104,7 @@ async def covered(spend: Table, days: Iterable[str]) -> dict[str, frozenset[str]
 async def _replaced(spend: Table, row: Row, known: Row | None) -> bool:
     """Writes a row where nothing has changed since `known` was read; False when something has, perhaps by this call."""
     if known is None:
-        return await spend.insert(row)
+        return await spend.insert(row) is not None
     if all(known.properties.get(name) == value for name, value in row.properties.items()):
         return True
     return await spend.swap(row, known.etag) is not None

@@ -68,8 +68,9 @@ class Table(Protocol):
     async def put_all(self, rows: Sequence[Row]) -> None:
         """Writes rows of one partition, at most TRANSACTION_ROWS_MAX, all or none."""
 
-    async def insert(self, row: Row) -> bool:
-        """Writes a row that is not there; False when one with these keys is: another's, or this very one."""
+    async def insert(self, row: Row) -> str | None:
+        """Writes a row that is not there, and gives its ETag. None when one with these keys is there: another's, or
+        this very one."""
 
     async def swap(self, row: Row, etag: str) -> str | None:
         """Writes a row in place of the one that still has this ETag, and gives its new ETag. None when it was changed
@@ -142,17 +143,18 @@ class AzureTable(Connection):
         if operations:
             await self._do(work)
 
-    async def insert(self, row: Row) -> bool:
+    async def insert(self, row: Row) -> str | None:
         from azure.core.exceptions import ResourceExistsError
 
-        async def work(table: Any) -> bool:
+        async def work(table: Any) -> str | None:
             try:
-                await table.create_entity(_entity(row))
+                written = await table.create_entity(_entity(row))
             except ResourceExistsError:
-                return False
-            return True
+                return None
+            return str(written["etag"])
 
-        return bool(await self._do(work))
+        etag: str | None = await self._do(work)
+        return etag
 
     async def swap(self, row: Row, etag: str) -> str | None:
         from azure.core import MatchConditions

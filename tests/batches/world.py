@@ -18,9 +18,9 @@ from shared.batches.store import BatchStore
 from shared.batches.work import Lost, Means
 from shared.callers.key_store import KeyStore
 from shared.callers.shares import BUDGET, EMPTY, Shares, pots_of
+from shared.callers.shares_row import read
 from shared.callers.tasks import Tasks
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import read
 from shared.files.identity import BATCH, FILE, Owner, new_id
 from shared.files.store import FileStore, Storage
 from shared.seal import Sealer

@@ -235,7 +235,7 @@ async def test_a_lost_acknowledgement_is_no_second_change(clock: Clock, name: st
     await of(table, clock).create(DRAFT, SECRET)
     insert, swap = table.insert, table.swap
 
-    async def insert_twice(row: object) -> bool:
+    async def insert_twice(row: object) -> str | None:
         await insert(row)  # type: ignore[arg-type]
         return await insert(row)  # type: ignore[arg-type]
 

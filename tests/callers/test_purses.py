@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from shared.callers import purses, wallet
+from shared.callers.desk import desk
 from shared.callers.key_store import shares_place
 from shared.callers.purses import PATIENT_S, Purses, Ticket
 from shared.callers.shares import BUDGET, EMPTY, PARALLEL, TOKENS, Shares, pots_of
+from shared.callers.shares_row import read
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import Wallet, desk, read
+from shared.callers.wallet import Wallet
 from shared.config.pricing import PICO
 from shared.errors import BudgetExceeded, RateLimited, StorageFailed
 from shared.supervisor import Supervisor
@@ -32,12 +34,12 @@ class Town:
         self.tables: list[MemoryTable] = []
         self._stack = stack
 
-    def instance(self, reserve_max: int = 1000) -> Purses:
+    def instance(self, reserve_max: int = 1000, **more: int) -> Purses:
         supervisor = Supervisor()
         self._stack.push_async_callback(supervisor.close)
         self.tables.append(MemoryTable(self.rows))
         one = desk(self.tables[-1], f"i{len(self.tables)}", supervisor, lambda: self.at, lambda: self.at)
-        return Purses(one, reserve_max)
+        return Purses(one, reserve_max, **more)
 
     def row(self, key: VirtualKey) -> Shares:
         found = self.rows.kept.get((shares_place(key.key_id), key.key_id))
@@ -499,14 +501,115 @@ async def test_a_key_that_is_limited_from_now_on_is_told_as_soon_as_a_limited_on
     assert town.at - began < wallet.RENEW_S
 
 
-async def test_in_a_crowd_of_keys_an_idle_one_is_forgotten_soon(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(purses, "CROWD", 3)
-    one, keys = town.instance(), [replace(KEY, key_id=f"key_{number}") for number in range(3)]
-    for key in keys[:2]:
+def keys(count: int, **limits: Any) -> list[VirtualKey]:
+    return [replace(KEY, key_id=f"key_{number}", **limits) for number in range(count)]
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_budget": 1000}])
+async def test_of_more_keys_than_stay_the_one_used_least_lately_leaves_and_its_spending_is_told(
+    town: Town, limits: dict[str, Any]
+) -> None:
+    one, some = town.instance(keys_max=3), keys(4, **limits)
+    for key in (*some[:3], some[0], some[3]):
         await call(one, key, 1, 1)
-    await town.until(lambda: all(town.spent(key) == 1 for key in keys[:2]), step_s=0.1)
-    began = town.at
-    await call(one, keys[2], 1, 1)
-    await town.until(lambda: len(one) < 3, step_s=0.1)
-    assert town.at - began < wallet.IDLE_S + 3
-    assert all(town.spent(key) == 1 for key in keys[:1])
+    await town.until(lambda: len(one) == 3)
+    assert one._wallets.keys() == {"key_2", "key_0", "key_3"}
+    assert (town.spent(some[1]), town.row(some[1]).leases) == (1, {})
+
+
+async def test_as_many_keys_as_stay_are_not_asked_for_again(town: Town) -> None:
+    one, some = town.instance(keys_max=20), keys(20)
+    for key in some:
+        await call(one, key, 1, 1)
+    await town.until(lambda: all(town.spent(key) == 1 for key in some), step_s=0.1)
+    asked = dict(town.tables[0].calls)
+    for _ in range(10):
+        for key in some:
+            await call(one, key, 1, 1)
+        town.at += (PATIENT_S - 10) / 10
+        await one.turn()
+    assert town.tables[0].calls == asked
+
+
+async def test_no_call_is_refused_for_how_many_keys_there_are_and_memory_is_bounded(town: Town) -> None:
+    one, some = town.instance(keys_max=2), keys(50, max_budget=100)
+    most = 0
+    for _ in range(2):
+        for key in some:
+            await call(one, key, 10, 3)
+            most = max(most, len(one))
+    assert most <= 2 * purses.FULL
+    await town.until(lambda: len(one) == 0, step_s=1.0)
+    assert [town.spent(key) for key in some] == [6] * 50
+    assert not any(town.row(key).leases for key in some)
+
+
+async def test_keys_that_have_calls_under_way_stay(town: Town) -> None:
+    one, some = town.instance(keys_max=1), keys(10, max_budget=100)
+    under_way = [await opened(one, key, 10) for key in some]
+    for _ in range(3):
+        await one.turn()
+    assert len(one) == 10
+    for ticket, entry_id in under_way:
+        ticket.settle(entry_id, 7)
+        ticket.close(1)
+    await town.until(lambda: len(one) == 1)
+    assert [town.spent(key) for key in some[:9]] == [7] * 9
+
+
+async def test_many_keys_that_come_at_once_all_spend_what_they_spend(town: Town) -> None:
+    one, some = town.instance(keys_max=2), keys(60)
+    await asyncio.gather(*(call(one, key, 10, 4) for key in some * 3))
+    await town.until(lambda: len(one) == 0, step_s=1.0)
+    assert [town.spent(key) for key in some] == [12] * 60
+
+
+async def test_in_an_outage_what_was_spent_is_not_forgotten_for_another_key(town: Town) -> None:
+    one, some = town.instance(keys_max=2), keys(6)
+    for key in some[:4]:
+        await call(one, key, 5, 5)
+    fail(town)
+    with pytest.raises(StorageFailed):
+        await call(one, some[4], 5, 5)
+    await call(one, some[3], 5, 5)
+    assert len(one) == 4
+    town.tables[0].failures = 0
+    town.at += wallet.TELL_S
+    await call(one, some[4], 5, 5)
+    await town.until(lambda: len(one) == 0, step_s=1.0)
+    assert [town.spent(key) for key in some] == [5, 5, 5, 10, 5, 0]
+
+
+async def test_a_lease_that_nobody_else_shares_is_renewed_and_ended_without_reading_the_row(town: Town) -> None:
+    one = town.instance()
+    await call(one, KEY, 10, 10)
+    await town.until(lambda: town.spent(KEY) == 10, step_s=0.1)
+    assert town.tables[0].calls == {"put": 1, "get": 1, "insert": 1}
+    await town.until(lambda: not len(one), step_s=1.0)
+    assert (town.spent(KEY), town.row(KEY).leases) == (10, {})
+    assert {**town.tables[0].calls, "put": 0} == {"put": 0, "get": 1, "insert": 1, "swap": 1}
+
+
+async def test_a_row_that_another_wrote_meanwhile_is_read_before_it_is_written(town: Town) -> None:
+    one, other = town.instance(), town.instance()
+    await call(one, KEY, 10, 10)
+    await town.until(lambda: town.spent(KEY) == 10, step_s=0.1)
+    await call(other, KEY, 7, 7)
+    await town.until(lambda: not len(one) and not len(other), step_s=1.0)
+    assert (town.spent(KEY), town.row(KEY).leases) == (17, {})
+
+
+async def test_a_lost_acknowledgement_of_the_end_of_a_lease_changes_no_sum(town: Town) -> None:
+    one = town.instance()
+    await call(one, KEY, 10, 10)
+    await town.until(lambda: town.spent(KEY) == 10, step_s=0.1)
+    lost = itertools.chain([True], itertools.repeat(False))
+
+    def after(what: str) -> None:
+        if what == "swap" and next(lost):
+            raise StorageFailed("lost")
+
+    town.tables[0].after = after
+    await town.until(lambda: not len(one), step_s=1.0)
+    assert town.tables[0].calls["get"] == 2
+    assert (town.spent(KEY), town.row(KEY).leases) == (10, {})

@@ -10,9 +10,9 @@ import pytest
 from shared.callers.key_store import KeyStore, shares_place
 from shared.callers.presence import HOLDERS
 from shared.callers.shares import BUDGET, EMPTY, Lease, Shares, pots_of
+from shared.callers.shares_row import read, written
 from shared.callers.tasks import CALLS, TASKS, WAIT_S, Tasks
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import read, written
 from shared.errors import BudgetExceeded, StorageFailed
 from tests.memory_table import MemoryTable, Rows
 

@@ -16,9 +16,9 @@ from shared import config
 from shared.callers import virtual_key
 from shared.callers.key_store import KeyStore
 from shared.callers.shares import EMPTY, Shares
+from shared.callers.shares_row import read
 from shared.callers.tasks import Tasks
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import read
 from shared.config import Match
 from shared.errors import BadRequest, NotFound, SpillwayError, StorageFailed, UpstreamNoReply
 from shared.files.identity import Owner

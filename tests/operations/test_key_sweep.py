@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from shared.callers import purses
+from shared.callers.desk import desk
 from shared.callers.key_store import KeyStore, shares_place
 from shared.callers.presence import HOLDERS
 from shared.callers.purses import Purses, Ticket
 from shared.callers.shares import BUDGET, Shares, pots_of
+from shared.callers.shares_row import read
 from shared.callers.virtual_key import VirtualKey
-from shared.callers.wallet import desk, read
 from shared.errors import BudgetExceeded, StorageFailed
 from shared.operations.key_sweep import KeySweep
 from shared.supervisor import Supervisor

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 import uvloop
@@ -16,6 +17,8 @@ from devtools.bench.speed.load import cpu_s
 CHAT = b'{"model":"bench","messages":[{"role":"user","content":"Hello."}]}'
 MASTER = {"authorization": "Bearer sk-bench"}
 CONNECTIONS = 16
+TOLD_MAX = 300
+"""Characters of an answer that was no 200."""
 Asked = tuple[bytes, Mapping[str, str]]
 """The body and the headers of one call."""
 
@@ -23,12 +26,12 @@ Asked = tuple[bytes, Mapping[str, str]]
 @dataclass(frozen=True, slots=True)
 class Served:
     """Some calls: CPU microseconds of the gateway for each, calls a second, the 99th percentile of their times in
-    milliseconds, how many were not answered 200."""
+    milliseconds, and how often which answer came that was no 200."""
 
     cpu_us: float
     rate: float
     p99_ms: float
-    failed: int
+    refused: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,9 @@ class Stage:
 def served(stage: Stage, first: int, count: int) -> Served:
     """Calls number `first` and on of a stage, over CONNECTIONS connections."""
     before = cpu_s(stage.pid)
-    took, wall, failed = uvloop.run(_call(stage, first, count))
+    took, wall, refused = uvloop.run(_call(stage, first, count))
     used = cpu_s(stage.pid) - before
-    return Served(used / count * 1e6, count / wall, took[int(len(took) * 0.99)], failed)
+    return Served(used / count * 1e6, count / wall, took[int(len(took) * 0.99)], refused)
 
 
 def in_turns(stages: Sequence[Stage], first: int, count: int, rounds: int) -> list[Served]:
@@ -56,36 +59,39 @@ def in_turns(stages: Sequence[Stage], first: int, count: int, rounds: int) -> li
     for number in range(rounds):
         for stage, found in zip(stages, seen, strict=True):
             found.append(served(stage, first + number * count, count))
-    failed = [sum(one.failed for one in found) for found in seen]
+    refused = [sum((one.refused for one in found), Counter[str]()) for found in seen]
     return [
         Served(
             statistics.median(one.cpu_us for one in found),
             statistics.median(one.rate for one in found),
             statistics.median(one.p99_ms for one in found),
-            lost,
+            answers,
         )
-        for found, lost in zip(seen, failed, strict=True)
+        for found, answers in zip(seen, refused, strict=True)
     ]
 
 
-async def _call(stage: Stage, first: int, count: int) -> tuple[list[float], float, int]:
+async def _call(stage: Stage, first: int, count: int) -> tuple[list[float], float, Counter[str]]:
     took: list[float] = []
-    failed = 0
+    refused: Counter[str] = Counter()
     numbers = iter(range(first, first + count))
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector, headers={"content-type": "application/json"}) as session:
 
         async def one() -> None:
-            nonlocal failed
             for number in numbers:
                 body, headers = stage.asked(number)
                 began = time.monotonic()
-                async with session.post(f"{stage.url}/v1/chat/completions", data=body, headers=headers) as answer:
-                    await answer.read()
-                    failed += answer.status != 200
+                try:
+                    async with session.post(f"{stage.url}/v1/chat/completions", data=body, headers=headers) as answer:
+                        told = await answer.read()
+                    if answer.status != 200:
+                        refused[f"{answer.status} {told.decode(errors='replace')[:TOLD_MAX]}"] += 1
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    refused[f"no answer: {error!r}"] += 1
                 took.append((time.monotonic() - began) * 1000)
 
         started = time.monotonic()
         await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
         wall = time.monotonic() - started
-    return sorted(took), wall, failed
+    return sorted(took), wall, refused

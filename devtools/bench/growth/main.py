@@ -15,6 +15,8 @@ from devtools.docs.tables import table
 
 FLAT = 0.10
 """A call may cost so much more than with the fewest and still be said to cost the same."""
+ANSWERS_MAX = 5
+"""Of the answers that were no 200, the most frequent are told."""
 
 
 @click.command()
@@ -81,8 +83,11 @@ def _tell(what: str, names: Sequence[str], found: Sequence[Served]) -> None:
             f"{one.cpu_us / least:.2f}" + ("" if one.cpu_us / least <= 1 + FLAT else " (grows)"),
             f"{one.rate:,.0f}",
             f"{one.p99_ms:.0f}",
-            str(one.failed),
+            str(one.refused.total()),
         ]
         for name, one in zip(names, found, strict=True)
     ]
     print(table([what, "CPU a call, µs", "of the first", "calls/s", "p99, ms", "failed"], rows), flush=True)
+    for name, one in zip(names, found, strict=True):
+        for answer, count in one.refused.most_common(ANSWERS_MAX):
+            print(f"{name}: {count} times {answer}", flush=True)
