@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from shared.callers.virtual_key import VirtualKey
@@ -27,12 +28,13 @@ REREAD_S = 600.0
 LAST_S = 900.0
 """In an outage a key that was known is taken so long for what it was."""
 WAIT_KNOWN_S = 0.5
-WAIT_UNKNOWN_S = 3.0
+WAIT_UNKNOWN_S = 10.0
+"""Table Storage may be silent for some seconds, when it moves a partition: a late answer is better than a 503 then."""
 PAUSE_S = 1.0
 """Between two reads of a key that storage did not answer."""
 KEYS_MAX = 10_000
-READS_MAX = 200
-"""At once, of keys that are not known here."""
+READS_MAX, TURNS_MAX = 200, 2000
+"""Of keys that are not known here so many are read at once, and so many more wait for their turn."""
 Find = Callable[[str, VirtualKey | None], Awaitable[VirtualKey | None]]
 """Reads the key with a hash; given what it was when it was known before. Raises StorageFailed."""
 
@@ -56,11 +58,16 @@ class KnownKeys:
         supervisor: Supervisor,
         now: Callable[[], float],
         settled: Callable[[str, float], bool] = lambda key_id, read_at: False,
+        *,
+        reads_max: int = READS_MAX,
+        turns_max: int = TURNS_MAX,
     ) -> None:
         self._find = find
         self._settled = settled
         self._supervisor = supervisor
         self._now = now
+        self._turn = asyncio.Semaphore(reads_max)
+        self._reads_max = reads_max + turns_max
         self._keys: OrderedDict[str, _Known] = OrderedDict()
         self._unknown: OrderedDict[str, _Known] = OrderedDict()
         self._reads: dict[str, asyncio.Task[bool]] = {}
@@ -103,7 +110,7 @@ class KnownKeys:
     def _begin(self, hash: str, known: _Known | None) -> asyncio.Task[bool] | None:
         """The read of this key that is under way; None when there are too many of keys that nobody knows."""
         read = self._reads.get(hash)
-        if read is None and (len(self._reads) < READS_MAX or hash in self._keys):
+        if read is None and (len(self._reads) < self._reads_max or hash in self._keys):
             try:
                 read = self._supervisor.start(self._read(hash, known), "key")
             except SpillwayError:
@@ -113,10 +120,11 @@ class KnownKeys:
 
     async def _read(self, hash: str, known: _Known | None) -> bool:
         """Whether storage answered."""
-        began = self._now()
         own = asyncio.current_task()
         try:
-            key = await self._find(hash, known.key if known is not None else None)
+            async with nullcontext() if hash in self._keys else self._turn:
+                began = self._now()
+                key = await self._find(hash, known.key if known is not None else None)
         except StorageFailed:
             if known is not None:
                 known.failed_at = self._now()

@@ -178,20 +178,50 @@ async def test_memory_is_bounded_and_unknown_keys_push_out_no_known_one(
     assert desk.asked == ["unknown-0"]
 
 
-async def test_of_unknown_keys_only_so_many_are_read_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_keys, "READS_MAX", 2)
+async def test_of_unknown_keys_only_so_many_are_read_at_once_and_the_next_wait_for_their_turn(desk: Desk) -> None:
+    desk.known = KnownKeys(desk.find, desk.supervisor, lambda: desk.at, reads_max=2, turns_max=3)
     await desk.known.get("h")
     desk.gate = asyncio.Event()
-    asking = [asyncio.create_task(desk.known.get(f"unknown-{number}")) for number in range(3)]
+    asking = [asyncio.create_task(desk.known.get(f"unknown-{number}")) for number in range(6)]
     await desk.rest()
     with pytest.raises(StorageFailed):
-        await asking[2]
+        await asking[5]
     desk.at = FRESH_S
     await desk.known.get("h")
     await desk.rest()
     assert desk.asked == ["h", "unknown-0", "unknown-1", "h"]
     desk.gate.set()
-    assert await asyncio.gather(*asking[:2]) == [None, None]
+    assert await asyncio.gather(*asking[:5]) == [None] * 5
+    assert desk.asked[4:] == ["unknown-2", "unknown-3", "unknown-4"]
+
+
+async def test_a_key_that_waited_for_its_turn_is_as_old_as_its_read(desk: Desk) -> None:
+    desk.known = KnownKeys(desk.find, desk.supervisor, lambda: desk.at, reads_max=1)
+    desk.gate = asyncio.Event()
+    asking = [asyncio.create_task(desk.known.get(hash)) for hash in ("first", "h")]
+    await desk.rest()
+    desk.at = STALE_S
+    desk.gate.set()
+    assert await asking[1] is KEY
+    assert await desk.known.get("h") is KEY
+    assert desk.asked.count("h") == 1
+    assert await asking[0] is None
+
+
+async def test_a_thousand_keys_that_come_at_once_are_all_read(desk: Desk) -> None:
+    desk.has = {str(number): KEY for number in range(1000)}
+    desk.gate = asyncio.Event()
+    asking = [asyncio.create_task(desk.known.get(hash)) for hash in desk.has]
+    await desk.rest()
+    assert len(desk.asked) == known_keys.READS_MAX
+    desk.gate.set()
+    assert await asyncio.gather(*asking) == [KEY] * 1000
+
+
+async def test_a_key_is_waited_for_while_storage_is_silent_for_some_seconds(desk: Desk) -> None:
+    desk.gate = asyncio.Event()
+    asyncio.get_running_loop().call_later(3.5, desk.gate.set)
+    assert await desk.known.get("h") is KEY
 
 
 SECRET = "sk-a-virtual-key"
