@@ -24,7 +24,7 @@ from shared.plan import Plan
 
 log = logging.getLogger("spillway")
 
-SOCKETS = ("shared.upstream.sockets", "cryptography.hazmat.primitives.ciphers.aead")
+SOCKETS = ("shared.upstream.sockets", "httpx", "cryptography.hazmat.primitives.ciphers.aead")
 STORAGE = ("azure.data.tables.aio", "shared.storage.writes", "azure.storage.blob.aio")
 SIGN_IN = ("azure.identity.aio",)
 FREEZE_AFTER_S: tuple[float, ...] = (0.0, 3.0, 15.0, 60.0)
