@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from shared.storage.account import Account
 from shared.storage.connection import CONNECT_S, READ_S, RETRIES, Connection, has_proxy
 
 if TYPE_CHECKING:
+    from shared.storage.reads import Reader
     from shared.storage.writes import Writer
 
 T = TypeVar("T")
@@ -116,7 +117,8 @@ class AzureTable(Connection):
         super().__init__(account)
         self._name = name
         self._writer: Writer | None = None
-        """What writes a row in place of the library's client, as long as all goes well."""
+        self._reader: Reader | None = None
+        """What writes and reads a row in place of the library's client, as long as all goes well."""
 
     async def put(self, row: Row) -> None:
         async def work(table: Any) -> None:
@@ -153,8 +155,7 @@ class AzureTable(Connection):
                 return None
             return str(written["etag"])
 
-        etag: str | None = await self._do(work)
-        return etag
+        return cast(str | None, await self._do(work))
 
     async def swap(self, row: Row, etag: str) -> str | None:
         from azure.core import MatchConditions
@@ -164,23 +165,21 @@ class AzureTable(Connection):
             entity = _entity(row)
             if self._writer is not None and (new := await self._writer.put(entity, etag)) is not None:
                 return new
+            unchanged = MatchConditions.IfNotModified
             try:
-                written = await table.update_entity(
-                    entity, mode="replace", etag=etag, match_condition=MatchConditions.IfNotModified
-                )
+                written = await table.update_entity(entity, mode="replace", etag=etag, match_condition=unchanged)
             except ResourceModifiedError:
                 return None
             return str(written["etag"])
 
-        new: str | None = await self._do(work, missing=None)
-        return new
+        return cast(str | None, await self._do(work, missing=None))
 
     async def get(self, partition: str, key: str) -> Row | None:
-        async def work(table: Any) -> Row:
-            return _row(await table.get_entity(partition, key))
+        async def work(table: Any) -> Row | None:
+            read = None if self._reader is None else await self._reader.get(partition, key)
+            return _row(await table.get_entity(partition, key)) if read is None else read[0]
 
-        found: Row | None = await self._do(work, missing=None)
-        return found
+        return cast(Row | None, await self._do(work, missing=None))
 
     async def remove(self, partition: str, key: str) -> None:
         async def work(table: Any) -> None:
@@ -194,10 +193,9 @@ class AzureTable(Connection):
 
             for start in range(0, len(keys), TRANSACTION_ROWS_MAX):
                 some = keys[start : start + TRANSACTION_ROWS_MAX]
+                operations = [("delete", {"PartitionKey": partition, "RowKey": key}) for key in some]
                 try:
-                    await table.submit_transaction(
-                        [("delete", {"PartitionKey": partition, "RowKey": key}) for key in some]
-                    )
+                    await table.submit_transaction(operations)
                 except TableTransactionError:  # one of them is gone, which fails the rest with it
                     for key in some:
                         await table.delete_entity(partition, key)
@@ -254,13 +252,15 @@ class AzureTable(Connection):
     def _load(self) -> Any:
         from azure.data.tables.aio import TableServiceClient
 
-        from shared.storage.writes import writer_of
+        from shared.storage.reads import reader_of
+        from shared.storage.writes import create_transport, writer_of
 
         options = {"retry_total": RETRIES, "connection_timeout": CONNECT_S, "read_timeout": READ_S}
         service = self._service(TableServiceClient, self._account.table_url, options)
-        self._writer = None if has_proxy() else writer_of(service, self._name, self._sockets)
-        if self._writer is not None:
-            self._closers.insert(0, self._writer.close)
+        if not has_proxy():
+            self._writer = writer_of(service, self._name, self._sockets)
+            self._reader = reader_of(service, self._name, create_transport)
+        self._closers[:0] = [beside.close for beside in (self._writer, self._reader) if beside is not None]
         return service.get_table_client(self._name)
 
     def _sockets(self) -> Any:
@@ -290,10 +290,11 @@ def _written(value: Value) -> Any:
 
 def _row(entity: Any) -> Row:
     keys = ("PartitionKey", "RowKey")
-    properties = {name: value for name, value in entity.items() if name not in keys and value is not None}
-    for name, value in properties.items():
-        if isinstance(value, tuple):  # the library's EntityProperty of a 64-bit integer
-            properties[name] = int(value[0])
+    properties = {
+        name: int(value[0]) if isinstance(value, tuple) else value  # the library's EntityProperty of a 64-bit integer
+        for name, value in entity.items()
+        if name not in keys and value is not None
+    }
     changed = entity.metadata.get("timestamp")
     changed_at = 0.0 if changed is None else changed.timestamp()
     return Row(entity["PartitionKey"], entity["RowKey"], properties, entity.metadata["etag"], changed_at)

@@ -109,32 +109,38 @@ class Writer:
     def _request(self, entity: Mapping[str, Any], etag: str | None) -> HttpRequest:
         if etag == "":
             raise ValueError("If-Match needs an ETag")
-        partition, key = (quote(entity[name].replace("'", "''"), safe="") for name in ("PartitionKey", "RowKey"))
-        url = f"{self._url}(PartitionKey='{partition}',RowKey='{key}')"
+        url = self._url + place_of(entity["PartitionKey"], entity["RowKey"])
         headers = self._headers if etag is None else {**self._headers, "If-Match": etag}
         request = HttpRequest("PUT", url, headers=headers)
         request.set_bytes_body(body_of(entity))
         return request
 
 
+def place_of(partition: str, key: str) -> str:
+    """What follows a table's URL in a row's."""
+    partition, key = (quote(part.replace("'", "''"), safe="") for part in (partition, key))
+    return f"(PartitionKey='{partition}',RowKey='{key}')"
+
+
 def writer_of(service: Any, table: str, transport: Callable[[], AsyncHttpTransport[Any, Any]]) -> Writer | None:
-    """The writer beside a TableServiceClient. None where the library signs in another way: with a shared access
-    signature, or at Cosmos DB."""
+    """The writer beside a TableServiceClient. None where there is no policy for it."""
+    policy = policy_of(service)
+    return None if policy is None else Writer(f"{service.url}/{table}", service.api_version, policy, transport())
+
+
+def policy_of(service: Any) -> Any:
+    """What signs the requests of a TableServiceClient. None where the library signs in another way: with a shared
+    access signature, or at Cosmos DB."""
     place = urlsplit(service.url)
     credential = service.credential
     if place.query or ".cosmos" in place.netloc:
         return None
-    policy: Any
     if isinstance(credential, AzureNamedKeyCredential):
         try:
-            policy = SharedKeyLite(*credential.named_key)
+            return SharedKeyLite(*credential.named_key)
         except ValueError:
             return None
-    elif hasattr(credential, "get_token"):
-        policy = AsyncBearerTokenCredentialPolicy(credential, SCOPE)
-    else:
-        return None
-    return Writer(f"{service.url}/{table}", service.api_version, policy, transport())
+    return AsyncBearerTokenCredentialPolicy(credential, SCOPE) if hasattr(credential, "get_token") else None
 
 
 def create_transport() -> AsyncHttpTransport[Any, Any]:

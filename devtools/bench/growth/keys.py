@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from devtools.bench.growth.calls import CHAT, Asked, Served, Stage, in_turns, served
@@ -17,10 +17,22 @@ from devtools.bench.speed.load import cpu_s
 from devtools.storage import storage
 
 IDLE_S = 4.0
-QUIET, QUIET_S_MAX = 0.1, 120.0
-"""Seconds of CPU in one of the clock, below which nothing is left to be done."""
-Measured = tuple[list[Served], list[Served], list[float]]
-"""First calls of keys with what follows from them, later calls, milliseconds of CPU a second when nobody asks."""
+LOOK_S = 3.0
+QUIET, QUIET_S_MAX = 0.03, 90.0
+"""Seconds of CPU in one of the clock, below which nothing is left to be done; and how long that is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Of each gateway: the first call of each key; CPU microseconds for each that its gateway used after it had
+    answered them all (leases, the ledger), and whether it came to rest; the calls of keys that are known, once all that
+    is done; milliseconds of CPU a second when nobody asks."""
+
+    first: list[Served]
+    follows_us: list[float]
+    rested: list[bool]
+    steady: list[Served]
+    idle_ms: list[float]
 
 
 @contextmanager
@@ -42,9 +54,10 @@ def keys(counts: Sequence[int]) -> Iterator[Callable[[int, int], Measured]]:
             master = {"authorization": "Bearer sk-bench"}
             for stage in stages:
                 served(Stage(stage.name, stage.url, stage.pid, lambda number: (CHAT, master)), 0, 500)
-            cold = [_cold(stage, count) for stage, count in zip(stages, counts, strict=True)]
-            warm = in_turns(stages, 0, calls, rounds)
-            return cold, warm, [_idle(stage) for stage in stages]
+            firsts = [_first(stage, count) for stage, count in zip(stages, counts, strict=True)]
+            first, follows_us, rested = (list(part) for part in zip(*firsts, strict=True))
+            steady = in_turns(stages, 0, calls, rounds)
+            return Measured(first, follows_us, rested, steady, [_idle(stage) for stage in stages])
 
         yield measured
 
@@ -53,17 +66,16 @@ def _asked(headers: Sequence[Mapping[str, str]]) -> Callable[[int], Asked]:
     return lambda number: (CHAT, headers[number % len(headers)])
 
 
-def _cold(stage: Stage, count: int) -> Served:
-    """The first call of each key, with what the gateway does for it later."""
-    before = cpu_s(stage.pid)
+def _first(stage: Stage, count: int) -> tuple[Served, float, bool]:
+    """The first call of each key; CPU microseconds for each that follow, and whether they came to an end."""
     found = served(stage, 0, count)
-    began = time.monotonic()
-    while time.monotonic() - began < QUIET_S_MAX:
+    before, began = cpu_s(stage.pid), time.monotonic()
+    rested = False
+    while not rested and time.monotonic() - began < QUIET_S_MAX:
         seen = cpu_s(stage.pid)
-        time.sleep(1.0)
-        if cpu_s(stage.pid) - seen < QUIET:
-            break
-    return replace(found, cpu_us=(cpu_s(stage.pid) - before) / count * 1e6)
+        time.sleep(LOOK_S)
+        rested = cpu_s(stage.pid) - seen < QUIET * LOOK_S
+    return found, (cpu_s(stage.pid) - before) / count * 1e6, rested
 
 
 def _idle(stage: Stage) -> float:

@@ -15,6 +15,8 @@ from devtools.docs.tables import table
 
 FLAT = 0.10
 """A call may cost so much more than with the fewest and still be said to cost the same."""
+FEW = 50
+"""So few calls take less CPU than Linux counts well, which is in hundredths of a second."""
 ANSWERS_MAX = 5
 """Of the answers that were no 200, the most frequent are told."""
 
@@ -55,10 +57,14 @@ def _deployments(counts: Sequence[int], calls: int, rounds: int) -> None:
 
 def _keys(counts: Sequence[int], calls: int, rounds: int) -> None:
     with keys(counts) as measured:
-        cold, warm, idle = measured(calls, rounds)
-    _tell("virtual keys, each call with the next", [f"{count:,}" for count in counts], warm)
-    _tell("the first call of each, and what follows from it", [f"{count:,}" for count in counts], cold)
-    print("ms of CPU a second without calls, the keys just used: " + ", ".join(f"{one:.1f}" for one in idle) + "\n")
+        found = measured(calls, rounds)
+    names = [f"{count:,}" for count in counts]
+    _tell("steady: virtual keys that are known, each call with the next", names, found.steady)
+    _tell("first: the first call of each key", names, found.first, few=[count < FEW for count in counts])
+    for name, after_us, rested in zip(names, found.follows_us, found.rested, strict=True):
+        print(f"{name}: each is followed by {after_us:,.0f} µs of CPU" + ("" if rested else " and more"))
+    idle = ", ".join(f"{one:.1f}" for one in found.idle_ms)
+    print(f"ms of CPU a second without calls, the keys just used: {idle}\n", flush=True)
 
 
 def _batches(counts: Sequence[int], calls: int, rounds: int) -> None:
@@ -74,18 +80,20 @@ def _batches(counts: Sequence[int], calls: int, rounds: int) -> None:
     print(table(["one run of the timer", "seconds", "of CPU", "requests to storage", "to the upstream"], rows))
 
 
-def _tell(what: str, names: Sequence[str], found: Sequence[Served]) -> None:
-    least = found[0].cpu_us
+def _tell(what: str, names: Sequence[str], found: Sequence[Served], few: Sequence[bool] = ()) -> None:
+    """`few`: which of them are too few calls for a figure of each."""
+    unsure = few or [False] * len(found)
+    least = next((one.cpu_us for one, vague in zip(found, unsure, strict=True) if not vague), 0.0)
     rows = [
         [
             name,
-            f"{one.cpu_us:,.0f}",
-            f"{one.cpu_us / least:.2f}" + ("" if one.cpu_us / least <= 1 + FLAT else " (grows)"),
+            "too few calls" if vague else f"{one.cpu_us:,.0f}",
+            "" if vague else f"{one.cpu_us / least:.2f}" + ("" if one.cpu_us / least <= 1 + FLAT else " (grows)"),
             f"{one.rate:,.0f}",
             f"{one.p99_ms:.0f}",
             str(one.refused.total()),
         ]
-        for name, one in zip(names, found, strict=True)
+        for name, one, vague in zip(names, found, unsure, strict=True)
     ]
     print(table([what, "CPU a call, µs", "of the first", "calls/s", "p99, ms", "failed"], rows), flush=True)
     for name, one in zip(names, found, strict=True):
