@@ -187,7 +187,8 @@ async def test_the_library_reads_the_same_whoever_wrote_it(azurite: str, row: Ro
         assert ours.statuses[-1] == 204
         read = comparable(await ours.get(row.partition, row.key))
         assert read == comparable(await theirs.get(row.partition, row.key))
-        assert read == comparable(Row(row.partition, row.key, {"v": 1, **row.properties}))
+        kept = {name: 0.0 if value == 0.0 and type(value) is float else value for name, value in row.properties.items()}
+        assert read == comparable(Row(row.partition, row.key, {"v": 1, **kept}))  # Azurite keeps no sign of a zero
     finally:
         await ours.close()
         await theirs.close()
