@@ -132,17 +132,19 @@ class AzureTable(Connection):
         from azure.core.exceptions import ResourceNotFoundError
         from azure.data.tables import TableTransactionError
 
-        operations = [("upsert", _entity(row), {"mode": "replace"}) for row in rows]
+        entities = [_entity(row) for row in rows]
 
         async def work(table: Any) -> None:
+            if self._writer is not None and await self._writer.put_all(entities):
+                return
             try:
-                await table.submit_transaction(operations)
+                await table.submit_transaction([("upsert", one, {"mode": "replace"}) for one in entities])
             except TableTransactionError as error:
                 if getattr(error, "error_code", None) == "TableNotFound":
                     raise ResourceNotFoundError from error
                 raise
 
-        if operations:
+        if entities:
             await self._do(work)
 
     async def insert(self, row: Row) -> str | None:
@@ -289,12 +291,10 @@ def _written(value: Value) -> Any:
 
 
 def _row(entity: Any) -> Row:
-    keys = ("PartitionKey", "RowKey")
     properties = {
         name: int(value[0]) if isinstance(value, tuple) else value  # the library's EntityProperty of a 64-bit integer
         for name, value in entity.items()
-        if name not in keys and value is not None
+        if name not in ("PartitionKey", "RowKey") and value is not None
     }
-    changed = entity.metadata.get("timestamp")
-    changed_at = 0.0 if changed is None else changed.timestamp()
+    changed_at = 0.0 if (changed := entity.metadata.get("timestamp")) is None else changed.timestamp()
     return Row(entity["PartitionKey"], entity["RowKey"], properties, entity.metadata["etag"], changed_at)

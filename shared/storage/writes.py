@@ -7,7 +7,8 @@ nothing but that the row is there afterwards. Whatever else is answered, or happ
 library write the same row: it knows errors, waits and repeats, and finds out what an account wants.
 
 So it is for writes that may be repeated, and which the library repeats as well: PUT of a row, whole, with or without an
-ETag. An insert is a POST; the library lets one fail whose acknowledgement was lost. Imported with the library only.
+ETag, and many such PUTs as one transaction, where the library's way through the package `email` takes twenty times as
+much. An insert is a POST; the library lets one fail whose acknowledgement was lost. Imported with the library only.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from __future__ import annotations
 import base64
 import hmac
 import math
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 import orjson
 from azure.core.credentials import AzureNamedKeyCredential
@@ -39,6 +42,9 @@ REST_S = 30.0
 WELL = frozenset({404, 412})
 """No table yet, or another ETag: nothing is wrong with how we ask."""
 _HEADERS = {"DataServiceVersion": "3.0", "Content-Type": "application/json", "Accept": "application/json"}
+_PART = "\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+_PUT = " HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items()) + "\r\n"
+_STATUS = re.compile(rb"^HTTP/1\.1 (\d{3})\b", re.MULTILINE)
 _NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -103,8 +109,45 @@ class Writer:
             self._rests_until = self._clock() + REST_S
         return None
 
+    async def put_all(self, entities: Sequence[Mapping[str, Any]]) -> bool:
+        """Writes entities of one partition as one transaction of `upsert_entity`. False: nothing is known of it, and it
+        is for the library to write them.
+
+        https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions: the answer is 202,
+        with a 204 for each, or with the one that failed.
+        """
+        if self._clock() < self._rests_until:
+            return False
+        try:
+            request = self._transaction(entities)
+        except (TypeError, ValueError):
+            return False
+        status, told = 0, b""
+        try:
+            response = (await self._pipeline.run(request)).http_response
+            status, told = response.status_code, response.body()
+        except (AzureError, OSError, ValueError, KeyError, AttributeError):
+            pass
+        if status == 202 and _STATUS.findall(told) == [b"204"] * len(entities):
+            return True
+        if status not in (202, *WELL):
+            self._rests_until = self._clock() + REST_S
+        return False
+
     async def close(self) -> None:
         await self._transport.close()
+
+    def _transaction(self, entities: Sequence[Mapping[str, Any]]) -> HttpRequest:
+        batch, changes = f"batch_{uuid4()}", f"changeset_{uuid4()}"
+        parts = [f"--{batch}\r\nContent-Type: multipart/mixed; boundary={changes}\r\n\r\n".encode()]
+        for one in entities:
+            url = self._url + place_of(one["PartitionKey"], one["RowKey"])
+            parts += (f"--{changes}{_PART}PUT {url}{_PUT}".encode(), body_of(one), b"\r\n")
+        parts.append(f"--{changes}--\r\n\r\n--{batch}--\r\n".encode())
+        headers = {**self._headers, "Content-Type": f"multipart/mixed; boundary={batch}"}
+        request = HttpRequest("POST", f"{self._url.rpartition('/')[0]}/$batch", headers=headers)
+        request.set_bytes_body(b"".join(parts))
+        return request
 
     def _request(self, entity: Mapping[str, Any], etag: str | None) -> HttpRequest:
         if etag == "":
