@@ -34,6 +34,8 @@ from shared.errors import BudgetExceeded, RateLimited, SpillwayError, StorageFai
 log = logging.getLogger("spillway")
 
 TICK_S = 0.25
+LOOK_S = 1.0
+"""Of all wallets, those that something may be due for are looked for so often."""
 KEPT_AT_ONCE = 16
 PATIENT_S = 120.0
 """RENEW_S and IDLE_S of a key without limits: nobody waits for what it gives back, and what it has spent may be told so
@@ -59,7 +61,8 @@ class Purses:
         self._keys_max = keys_max
         self._wallets: OrderedDict[str, Wallet] = OrderedDict()
         """That of the key that was used least lately comes first."""
-        self._keeping = False
+        self._restless: dict[str, Wallet] = {}  # for which something may be due, as far as is known
+        self._looked_at, self._keeping = float("-inf"), False
         self._told: dict[str, tuple[str, int]] = {}
 
     def __len__(self) -> int:
@@ -101,7 +104,10 @@ class Purses:
     async def turn(self) -> None:
         """Does it once, with the wallets that something may be due for."""
         now = self._desk.now()
-        awake = [wallet for wallet in self._wallets.values() if now >= wallet.rests_until]
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            self._restless = {id: wallet for id, wallet in self._wallets.items() if now >= wallet.rests_until}
+        awake = list(self._restless.values())
         for wallet in awake:
             wallet.renew_s, wallet.idle_s = (RENEW_S, IDLE_S) if wallet.key.limited else (PATIENT_S, PATIENT_S)
         due = [wallet for wallet in awake if wallet.due()]
@@ -111,10 +117,12 @@ class Purses:
             for wallet in some:
                 self.tell(wallet)
         for wallet in awake:
-            if wallet.gone:
-                self._wallets.pop(wallet.key.key_id, None)
-            elif not wallet.key.limited:
-                wallet.rests_until = self._desk.now() + _rest_s(wallet)
+            if not wallet.key.limited:
+                wallet.rests_until = self._desk.now() + wallet.rest_s()
+            if wallet.gone and self._wallets.get(wallet.key.key_id) is wallet:
+                del self._wallets[wallet.key.key_id]
+            if wallet.gone or self._desk.now() < wallet.rests_until:
+                self._restless.pop(wallet.key.key_id, None)
         with suppress(SpillwayError):  # the next turn tries again
             while (over := len(self._wallets) - self._keys_max) > 0 and await self._leave(min(over, KEPT_AT_ONCE)):
                 pass
@@ -179,11 +187,12 @@ class Purses:
             if not self._keeping:
                 self._desk.supervisor.keep(self.keep, "limits of keys")
                 self._keeping = True
-            wallet = self._wallets[key.key_id] = Wallet(key, self._desk)
+            wallet = self._wallets[key.key_id] = self._restless[key.key_id] = Wallet(key, self._desk)
         else:
             self._wallets.move_to_end(key.key_id)
         if key is not wallet.key:
             wallet.key, wallet.rests_until = key, float("-inf")  # it may have limits now
+            self._restless[key.key_id] = wallet
         return wallet
 
 
@@ -276,15 +285,6 @@ class Ticket:
         enough = left >= (1 if self.open_ended else amount)
         aside = CALLS if self._there(amount) else TASKS if enough else ""
         return exceeded(self.wallet.key, clock, left, None if self.open_ended else amount, aside)
-
-
-def _rest_s(wallet: Wallet) -> float:
-    """For how long nothing is due of a key without limits, whatever calls come."""
-    if not wallet.holding.leased or wallet.writing:
-        return 0.0
-    desk = wallet.desk
-    renewed_s, quiet_s = desk.clock() - wallet.holding.renewed_at, desk.now() - wallet.touched_at
-    return min(wallet.renew_s - renewed_s, wallet.idle_s - quiet_s)
 
 
 def reached(wallet: Wallet) -> bool:

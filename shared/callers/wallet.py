@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from shared.callers.desk import Desk
@@ -33,8 +34,7 @@ AHEAD_S = 5.0
 """For so long what an instance asks for should be enough."""
 FIRST_AHEAD = 4
 """An instance that has not spent anything yet asks for so many times its need."""
-LEAVE_WRITES = 3
-"""One that is under way, a lease for what was spent without, and its end."""
+LEAVE_WRITES = 3  # one that is under way, a lease for what was spent without, and its end
 
 
 @dataclass(slots=True)
@@ -126,11 +126,9 @@ class Wallet:
     async def change(self, seconds: float) -> None:
         """Waits until something is settled here, at most so long."""
         self._changed.clear()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
-        except TimeoutError:
-            return
 
     def spent(self, name: str) -> int:
         """What is known to be spent: what the others have told, and what was spent here."""
@@ -150,6 +148,11 @@ class Wallet:
         if self.desk.clock() - holding.renewed_at >= self.renew_s or (quiet_s >= self.idle_s and not self.calls):
             return True
         return quiet_s >= SLACK_S and now - self._asked_at >= SLACK_S and self._hoards()
+
+    def rest_s(self) -> float:
+        """For how long nothing is due of a key without limits, whatever calls come."""
+        renewed_s, quiet_s = self.desk.clock() - self.holding.renewed_at, self.desk.now() - self.touched_at
+        return min(self.renew_s - renewed_s, self.idle_s - quiet_s) if self.holding.leased and not self.writing else 0.0
 
     @property
     def idle(self) -> bool:
@@ -191,10 +194,9 @@ class Wallet:
         clock = self.desk.clock()
         for name, pot in self.pots.items():
             free = self.holding.free.get(name, 0)
-            if pot.limit is not None and free > 0:
-                left = pot.limit - self.spent(name) - self.seen.held(name, pot, clock)
-                if left < PART * free:
-                    return True
+            taken = self.spent(name) + self.seen.held(name, pot, clock)
+            if pot.limit is not None and free > 0 and pot.limit - taken < PART * free:
+                return True
         return False
 
     def _writing(self) -> asyncio.Task[SpillwayError | None]:

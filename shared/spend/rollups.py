@@ -29,7 +29,10 @@ class Rollups:
     def add(self, sums: Sums) -> None:
         """Adds what was committed."""
         for group, totals in sums:
-            self._changed.add(self._days.setdefault(group.day, Sums()).add_one(group, totals))
+            day = self._days.get(group.day)
+            if day is None:
+                day = self._days[group.day] = Sums()
+            self._changed.add(day.add_one(group, totals))
 
     @property
     def days(self) -> list[str]:

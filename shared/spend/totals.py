@@ -149,8 +149,11 @@ class Sums:
 
     def add_one(self, group: Group, totals: Totals) -> Group:
         """Adds one group's totals; the group that has them now."""
-        group = self.placed(group)
-        self._totals(group).add(totals)
+        known = self.groups.get(group)
+        if known is None:
+            group = self.placed(group)
+            known = self._totals(group)
+        known.add(totals)
         return group
 
     def placed(self, group: Group) -> Group:
@@ -169,8 +172,7 @@ class Sums:
             self.take_one(Group(day, key_id, model, deployment), Totals.read(totals))
 
     def _totals(self, group: Group) -> Totals:
-        group = self.placed(group)
         totals = self.groups.get(group)
         if totals is None:
-            totals = self.groups[group] = Totals()
+            totals = self.groups.setdefault(self.placed(group), Totals())
         return totals
