@@ -25,7 +25,7 @@ from shared.plan import Plan
 log = logging.getLogger("spillway")
 
 SOCKETS = ("shared.upstream.sockets", "httpx", "cryptography.hazmat.primitives.ciphers.aead")
-STORAGE = ("azure.data.tables.aio", "shared.storage.writes", "azure.storage.blob.aio")
+STORAGE = ("azure.data.tables.aio", "shared.storage.reads", "azure.storage.blob.aio")
 SIGN_IN = ("azure.identity.aio",)
 FREEZE_AFTER_S: tuple[float, ...] = (0.0, 3.0, 15.0, 60.0)
 """After the libraries were loaded: the first calls make clients and caches that stay as well."""

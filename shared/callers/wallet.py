@@ -193,9 +193,8 @@ class Wallet:
         """Whether something is free here, of which little is left for the others."""
         clock = self.desk.clock()
         for name, pot in self.pots.items():
-            free = self.holding.free.get(name, 0)
-            taken = self.spent(name) + self.seen.held(name, pot, clock)
-            if pot.limit is not None and free > 0 and pot.limit - taken < PART * free:
+            free, limit, held = self.holding.free.get(name, 0), pot.limit, self.seen.held
+            if limit is not None and free > 0 and limit - self.spent(name) - held(name, pot, clock) < PART * free:
                 return True
         return False
 

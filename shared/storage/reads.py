@@ -6,19 +6,16 @@ whatever else is answered, or happens, is for the library, which reads the row a
 from __future__ import annotations
 
 import base64
-import math
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import orjson
 from azure.core.exceptions import AzureError
-from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.transport import AsyncHttpTransport, HttpRequest
 
 from shared.storage.tables import Row, Value
-from shared.storage.writes import REST_S, place_of, policy_of
+from shared.storage.writes import Direct, place_of, policy_of
 
 _HEADERS = {"DataServiceVersion": "3.0", "Accept": "application/json;odata=minimalmetadata"}
 _MISSING = frozenset({"ResourceNotFound", "EntityNotFound", "TableNotFound"})
@@ -30,28 +27,14 @@ _TYPED: Mapping[str, Callable[[Any], Value]] = {
 }
 
 
-class Reader:
-    """Reads rows of one table. Belongs to the running event loop; may be called concurrently."""
+class Reader(Direct):
+    """Reads rows of one table."""
 
-    def __init__(
-        self,
-        url: str,
-        version: str,
-        policy: Any,
-        transport: AsyncHttpTransport[Any, Any],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`url` is the table's, `version` the service's, of `x-ms-version`. The transport is closed with the reader."""
-        self._url = url
-        self._headers = {**_HEADERS, "x-ms-version": version}
-        self._transport = transport
-        self._pipeline: AsyncPipeline[Any, Any] = AsyncPipeline(transport, [policy])
-        self._clock = clock
-        self._rests_until = -math.inf
+    headers = _HEADERS
 
     async def get(self, partition: str, key: str) -> tuple[Row | None] | None:
         """The row, or that there is none. None: nothing is known, and it is for the library to read it."""
-        if self._clock() < self._rests_until:
+        if self._rests:
             return None
         try:
             request = HttpRequest("GET", self._url + place_of(partition, key), headers=self._headers)
@@ -62,11 +45,8 @@ class Reader:
                 return (None,)
         except (AzureError, OSError, ValueError, KeyError, TypeError, AttributeError):
             pass  # no connection, no answer, no token, nothing that we understand, closed meanwhile
-        self._rests_until = self._clock() + REST_S
+        self._rest()
         return None
-
-    async def close(self) -> None:
-        await self._transport.close()
 
 
 def reader_of(service: Any, table: str, transport: Callable[[], AsyncHttpTransport[Any, Any]]) -> Reader | None:

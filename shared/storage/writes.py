@@ -20,7 +20,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
@@ -69,8 +69,13 @@ class SharedKeyLite(SansIOHTTPPolicy[Any, Any]):
         asked.headers["Authorization"] = f"SharedKeyLite {self._account}:{base64.b64encode(digest).decode()}"
 
 
-class Writer:
-    """Writes rows of one table. Belongs to the running event loop; may be called concurrently."""
+class Direct:
+    """What reaches one table past the library's client. Belongs to the running event loop; may be called concurrently.
+
+    A subclass gives the headers of its requests, but `x-ms-version`.
+    """
+
+    headers: ClassVar[Mapping[str, str]]
 
     def __init__(
         self,
@@ -80,18 +85,35 @@ class Writer:
         transport: AsyncHttpTransport[Any, Any],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`url` is the table's, `version` the service's, of `x-ms-version`. The transport is closed with the writer."""
+        """`url` is the table's, `version` the service's. The transport is closed with this."""
         self._url = url
-        self._headers = {**_HEADERS, "x-ms-version": version}
+        self._headers = {**self.headers, "x-ms-version": version}
         self._transport = transport
         self._pipeline: AsyncPipeline[Any, Any] = AsyncPipeline(transport, [policy])
         self._clock = clock
         self._rests_until = -math.inf
 
+    async def close(self) -> None:
+        await self._transport.close()
+
+    @property
+    def _rests(self) -> bool:
+        return self._clock() < self._rests_until
+
+    def _rest(self) -> None:
+        """The library does it all for a while."""
+        self._rests_until = self._clock() + REST_S
+
+
+class Writer(Direct):
+    """Writes rows of one table."""
+
+    headers = _HEADERS
+
     async def put(self, entity: Mapping[str, Any], etag: str | None = None) -> str | None:
         """Writes an entity as `upsert_entity` or, in place of the one with this ETag, `update_entity` would, and gives
         its new ETag. None: nothing is known of it, and it is for the library to write it."""
-        if self._clock() < self._rests_until:
+        if self._rests:
             return None
         try:
             request = self._request(entity, etag)
@@ -106,7 +128,7 @@ class Writer:
         except (AzureError, OSError, ValueError, KeyError):
             pass  # no connection, no answer, no token, no ETag, closed meanwhile
         if status not in WELL:
-            self._rests_until = self._clock() + REST_S
+            self._rest()
         return None
 
     async def put_all(self, entities: Sequence[Mapping[str, Any]]) -> bool:
@@ -116,7 +138,7 @@ class Writer:
         https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions: the answer is 202,
         with a 204 for each, or with the one that failed.
         """
-        if self._clock() < self._rests_until:
+        if self._rests:
             return False
         try:
             request = self._transaction(entities)
@@ -131,11 +153,8 @@ class Writer:
         if status == 202 and _STATUS.findall(told) == [b"204"] * len(entities):
             return True
         if status not in (202, *WELL):
-            self._rests_until = self._clock() + REST_S
+            self._rest()
         return False
-
-    async def close(self) -> None:
-        await self._transport.close()
 
     def _transaction(self, entities: Sequence[Mapping[str, Any]]) -> HttpRequest:
         batch, changes = f"batch_{uuid4()}", f"changeset_{uuid4()}"
